@@ -1,0 +1,205 @@
+"""What a cluster looked like at one moment, as frozen values.
+
+Owns: the types that sampling produces and everything else (terminal, ``--json``, drills, recordings) consumes.
+Must not: connect, query, judge, or format. ``None`` always means unknown or not applicable, never zero.
+
+Units: LSNs are bytes in the WAL stream, gaps and sizes are bytes, ages and lags are seconds, instants are
+seconds since the Unix epoch by this machine's clock unless the field says "server clock".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pgreplterm.wal.lsn import LSN
+from pgreplterm.wal.timeline import TimelineHistory
+
+
+class Role(StrEnum):
+    """What a node is in the topology; a cascade is a standby that streams from another standby."""
+
+    PRIMARY = "primary"
+    STANDBY = "standby"
+    CASCADE = "cascade"
+    UNKNOWN = "unknown"
+
+
+class NodeState(StrEnum):
+    """What a node does now. Words are Patroni's and pg_stat_replication's where those have one."""
+
+    RUNNING = "running"  # a primary that answers
+    STREAMING = "streaming"
+    CATCHUP = "catchup"
+    STARTUP = "startup"  # attached, not yet sending: also what a diverged standby flickers through
+    BACKUP = "backup"
+    NOT_STREAMING = "not streaming"  # in recovery, no walreceiver
+    STALE = "stale"  # it answered before; the evidence is older than it should be
+    DOWN = "down"  # connection refused or reset
+    SILENT = "silent"  # no answer within the timeout: frozen, partitioned, or overloaded
+    STARTING = "starting"  # the server says it is starting up or shutting down
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """One row of pg_stat_replication on the upstream. LSNs and lags are None without pg_monitor."""
+
+    pid: int
+    application_name: str
+    client_addr: str | None
+    client_port: int | None
+    state: str | None
+    sent_lsn: LSN | None
+    write_lsn: LSN | None
+    flush_lsn: LSN | None
+    replay_lsn: LSN | None
+    write_lag: float | None
+    flush_lag: float | None
+    replay_lag: float | None
+    sync_state: str | None
+    sync_priority: int | None
+    reply_age: float | None
+    slot_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """The row of pg_stat_wal_receiver on the downstream."""
+
+    pid: int
+    status: str | None
+    sender_host: str | None
+    sender_port: int | None
+    slot_name: str | None
+    received_timeline: int | None
+    written_lsn: LSN | None
+    flushed_lsn: LSN | None
+    latest_end_lsn: LSN | None
+    last_message_age: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One row of pg_replication_slots. retained is current (or replay) position minus restart_lsn, in bytes."""
+
+    name: str
+    kind: str
+    active: bool
+    active_pid: int | None
+    restart_lsn: LSN | None
+    retained: int | None
+    wal_status: str | None
+    safe_wal_size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSample:
+    """What one server said in one round trip."""
+
+    taken_at: float
+    round_trip: float
+    server_version_num: int
+    system_identifier: int
+    cluster_name: str
+    port: int
+    in_recovery: bool
+    postmaster_started_at: float  # server clock
+    timeline: int | None  # of the WAL position, not of pg_control
+    wal_segment_size: int
+    write_lsn: LSN | None  # primary: pg_current_wal_lsn()
+    flush_lsn: LSN | None  # primary: pg_current_wal_flush_lsn(); standby: last received and flushed
+    replay_lsn: LSN | None  # standby only
+    replay_paused: bool | None
+    last_replayed_commit_age: float | None  # server clock minus the primary's commit time
+    primary_conninfo_host: str | None
+    primary_conninfo_port: int | None
+    synchronous_standby_names: str | None
+    missing_privilege: str | None  # what this role lacks to see everything, e.g. "pg_monitor"
+    senders: tuple[Sender, ...]
+    receiver: Receiver | None
+    slots: tuple[Slot, ...]
+    history: TimelineHistory | None  # of the current timeline; None on timeline 1 or when unreadable
+
+    @property
+    def position(self) -> LSN | None:
+        """The end of the WAL this node holds: written on a primary, received or replayed on a standby."""
+        if not self.in_recovery:
+            return self.write_lsn
+        known = [lsn for lsn in (self.flush_lsn, self.replay_lsn) if lsn is not None]
+        return max(known, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFailure:
+    """Why the last attempt to sample a node gave nothing. reason is one line of hostile server text."""
+
+    state: NodeState
+    reason: str
+    since: float
+    retry_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """Bytes between the upstream's position and each stage of one downstream; None is unknown."""
+
+    unsent: int | None
+    write: int | None
+    flush: int | None
+    replay: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One replication edge, joined from both of its ends.
+
+    upstream and downstream are node names; downstream is the application_name when no watched node matches.
+    evidence_age is the age of the standby's own last word about its position, in seconds.
+    """
+
+    upstream: str
+    downstream: str
+    sender: Sender | None
+    receiver: Receiver | None
+    gaps: Gaps
+    time_lag: float | None
+    evidence_age: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node as both its own sample and its neighbours' words describe it."""
+
+    name: str
+    address: str  # host:port, never a password
+    role: Role
+    state: NodeState
+    timeline: int | None
+    upstream: str | None
+    sample: NodeSample | None  # the newest there is, however old
+    sample_age: float | None
+    failure: NodeFailure | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSnapshot:
+    """All nodes and links at one tick, in topology order (primary first, children after their upstream)."""
+
+    taken_at: float
+    system_identifier: int | None  # None when unknown or when nodes disagree
+    nodes: tuple[Node, ...]
+    links: tuple[Link, ...]
+
+    def node(self, name: str) -> Node | None:
+        """The node of that name, or None."""
+        return next((node for node in self.nodes if node.name == name), None)
+
+    def link_to(self, downstream: str) -> Link | None:
+        """The link that feeds that node, or None."""
+        return next((link for link in self.links if link.downstream == downstream), None)
+
+    @property
+    def primaries(self) -> tuple[Node, ...]:
+        """Nodes that answered as not in recovery: one when healthy, two in a split brain."""
+        return tuple(node for node in self.nodes if node.role is Role.PRIMARY)
