@@ -1,0 +1,97 @@
+"""The command line: one module a group of commands, each a thin caller of the rooms below.
+
+Owns: argument parsing, the exit code, and how an error is shown. stdout is data, stderr is narration.
+Must not: import Textual, or anything heavy before a command that needs it runs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from pgreplterm import __version__
+from pgreplterm.errors import ExitCode, PgReplTermError
+
+_COMMANDS = {
+    "demo": ("pgreplterm.cli.demo", "lab up + load + terminal; without a terminal the same run headless"),
+    "drill": ("pgreplterm.cli.drill", "Rehearse failures on a lab, with a measured report"),
+    "lab": ("pgreplterm.cli.lab", "Clusters of our own: up, ls, status, psql, stop, start, kill, down"),
+    "status": ("pgreplterm.cli.status", "Who is primary, who follows, how far behind"),
+    "wal": ("pgreplterm.cli.wal", "Read WAL: ls, dump, stat, verify"),
+    "watch": ("pgreplterm.cli.watch", "The terminal (also what plain `pgreplterm DSN` opens)"),
+}
+_BROKEN_PIPE = 128 + 13
+
+
+class _LazyGroup(click.Group):
+    """Imports a command's module only when that command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(_COMMANDS[cmd_name][0])
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _COMMANDS[name][1]) for name in self.list_commands(ctx)])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """A first word that is no command is a DSN for the terminal, as with psql."""
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            return "watch", self.get_command(ctx, "watch"), args
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(__version__, prog_name="pgreplterm", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """PostgreSQL physical replication: live, down to the WAL, and rehearsed.
+
+    Without a command, or with DSNs, opens the terminal.
+    """
+    if ctx.invoked_subcommand is None:
+        watch = cli.get_command(ctx, "watch")
+        assert watch is not None
+        ctx.invoke(watch)
+
+
+def run(argv: Sequence[str], terminal: Any = None) -> int:
+    """Run one command line. terminal opens screens for the commands that want one. Returns the exit status."""
+    try:
+        result = cli.main(list(argv), prog_name="pgreplterm", standalone_mode=False, obj=terminal)
+        sys.stdout.flush()
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return ExitCode.USAGE
+    except (KeyboardInterrupt, click.Abort):
+        say("interrupted.")
+        return ExitCode.INTERRUPTED
+    except PgReplTermError as error:
+        say(str(error))
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
+    return int(result) if isinstance(result, int) else ExitCode.OK
+
+
+def say(sentence: str) -> None:
+    """Narrate on stderr."""
+    click.echo(f"pgreplterm: {sentence}", err=True)

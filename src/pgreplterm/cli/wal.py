@@ -1,0 +1,222 @@
+"""``pgreplterm wal``: read WAL from a segment, a pg_wal folder or a data directory.
+
+Owns: arguments and output of ls, dump, stat and verify. Must not: read WAL itself.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pgreplterm.errors import ExitCode
+
+if TYPE_CHECKING:
+    from pgreplterm.wal.source import Run, Segment, WalSource
+    from pgreplterm.wal.verify import RunReport
+
+_path = click.argument("path", type=click.Path(path_type=Path))
+_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+
+
+@click.group()
+def wal() -> None:
+    """Read the WAL of PostgreSQL 13 to 19: a segment (also .gz, .zst), a pg_wal folder, a data directory."""
+
+
+@wal.command("ls")
+@_path
+@_json
+def list_segments(path: Path, as_json: bool) -> None:
+    """List the segments, with what their first page says."""
+    from pgreplterm.wal import open_source
+
+    source = open_source(path)
+    rows = [_segment_json(source, segment) for segment in source.segments]
+    if as_json:
+        _print_json({"path": str(path), **_source_json(source), "segments": rows})
+        return
+    click.echo(
+        f"PostgreSQL {source.format.major}, system {source.system_identifier}, "
+        f"segments of {source.segment_size // 1024**2} MB, pages of {source.page_size // 1024} kB"
+    )
+    click.echo(f"{'SEGMENT':<36} {'START':>17}  {'TLI':>4} {'STORED':>12}  FIRST PAGE")
+    for row in rows:
+        click.echo(
+            f"{row['name']:<36} {row['start']:>17}  {row['timeline']:>4} {row['stored_bytes']:>12}  {row['first_page']}"
+        )
+
+
+@wal.command()
+@_path
+@click.option("--limit", "-n", type=click.IntRange(min=1), help="Stop after this many records.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def dump(path: Path, limit: int | None, as_json: bool) -> int:
+    """Print records as pg_waldump does, up to the record name and the block references."""
+    from pgreplterm.wal import open_source
+    from pgreplterm.wal.scan import advance, new_walker
+
+    source = open_source(path)
+    left = limit if limit is not None else sys.maxsize
+    for run in source.runs:
+        walker = new_walker(source, run.segments[0].start, collect=True)
+        for rows in advance(source, run, walker):
+            for line in _lines(source, rows, as_json):
+                click.echo(line)
+                left -= 1
+                if not left:
+                    return ExitCode.OK
+    return _narrate_ends(source)
+
+
+def _lines(source: WalSource, rows: Any, as_json: bool) -> Iterator[str]:
+    from pgreplterm.wal.dump import dump_lines, record_json
+    from pgreplterm.wal.records import RecordIndex
+
+    index = RecordIndex(rows)
+    if not as_json:
+        return dump_lines(index, source.format.major)
+    return (json.dumps(record_json(index, row, source.format.major)) for row in index)
+
+
+def _narrate_ends(source: WalSource) -> int:
+    """Say on stderr how each run ended; a finding is exit 1."""
+    from pgreplterm.wal import verify as verify_source
+
+    status = ExitCode.OK
+    for report in verify_source(source):
+        if report.is_finding:
+            status = ExitCode.FINDING
+        for sentence in [damage.sentence for damage in report.damages[:1]] or [report.sentence]:
+            click.echo(f"{_run_name(report.run)}: {sentence}", err=True)
+    return status
+
+
+@wal.command()
+@_path
+@_json
+def stat(path: Path, as_json: bool) -> int:
+    """Records and bytes per resource manager, as pg_waldump --stats."""
+    from pgreplterm.wal import open_source
+    from pgreplterm.wal.records import RecordIndex
+    from pgreplterm.wal.scan import advance, new_walker
+    from pgreplterm.wal.stat import Totaliser, stat_table
+
+    source = open_source(path)
+    totaliser = Totaliser()
+    for run in source.runs:
+        walker = new_walker(source, run.segments[0].start, collect=True)
+        for rows in advance(source, run, walker):
+            totaliser.add(RecordIndex(rows))
+    totals = totaliser.by_rmgr()
+    if as_json:
+        rows_json = [
+            {
+                "rmgr": row.name,
+                "count": row.count,
+                "record_bytes": row.record_bytes,
+                "image_bytes": row.image_bytes,
+            }
+            for row in totals
+        ]
+        _print_json({"path": str(path), **_source_json(source), "rmgrs": rows_json})
+    else:
+        for line in stat_table(totals, source.format.handle.last_rmgr + 1):
+            click.echo(line)
+    return _narrate_ends(source)
+
+
+@wal.command()
+@_path
+@_json
+def verify(path: Path, as_json: bool) -> int:
+    """Check every record's CRC and chain; name the kind of end. Exit 1 when there is something to look at."""
+    from pgreplterm.wal import open_source
+    from pgreplterm.wal import verify as verify_source
+
+    source = open_source(path)
+    reports = []
+    for report in verify_source(source):
+        reports.append(report)
+        if not as_json:
+            _print_report(report)
+    if as_json:
+        runs = [_report_json(report) for report in reports]
+        _print_json({"path": str(path), **_source_json(source), "runs": runs})
+    return ExitCode.FINDING if any(report.is_finding for report in reports) else ExitCode.OK
+
+
+def _print_report(report: RunReport) -> None:
+    from pgreplterm.wal.explain import size_text
+
+    click.echo(
+        f"{_run_name(report.run)}: {report.records} records, {size_text(report.record_bytes)}, "
+        f"{report.images} full-page images ({size_text(report.image_bytes)}), "
+        f"{report.first or 'none'} to {report.end_lsn}"
+    )
+    for damage in report.damages:
+        click.echo(f"  {damage.sentence}")
+    click.echo(f"  {report.sentence}")
+
+
+def _run_name(run: Run) -> str:
+    first, last = run.segments[0].file_name, run.segments[-1].file_name
+    return first if first == last else f"{first}..{last}"
+
+
+def _report_json(report: RunReport) -> dict[str, Any]:
+    return {
+        "timeline": report.run.timeline,
+        "segments": [segment.file_name for segment in report.run.segments],
+        "records": report.records,
+        "record_bytes": report.record_bytes,
+        "images": report.images,
+        "image_bytes": report.image_bytes,
+        "first_lsn": _lsn(report.first),
+        "last_lsn": _lsn(report.last),
+        "end_lsn": str(report.end_lsn),
+        "damages": [
+            {
+                "lsn": str(damage.at.record),
+                "code": damage.at.code.name.lower(),
+                "resumed_lsn": str(damage.resumed),
+                "sentence": damage.sentence,
+            }
+            for damage in report.damages
+        ],
+        "end": report.end.value,
+        "sentence": report.sentence,
+    }
+
+
+def _lsn(lsn: Any) -> str | None:
+    return None if lsn is None else str(lsn)
+
+
+def _source_json(source: WalSource) -> dict[str, Any]:
+    return {
+        "major": source.format.major,
+        "system_identifier": str(source.system_identifier),
+        "segment_size": source.segment_size,
+        "page_size": source.page_size,
+    }
+
+
+def _segment_json(source: WalSource, segment: Segment) -> dict[str, Any]:
+    from pgreplterm.wal.source import first_page_state
+
+    return {
+        "name": segment.file_name,
+        "timeline": segment.timeline,
+        "start": str(segment.start),
+        "stored_bytes": segment.stored_size,
+        "first_page": first_page_state(source, segment),
+    }
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    click.echo(json.dumps(document, indent=2))

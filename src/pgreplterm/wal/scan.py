@@ -1,0 +1,59 @@
+"""Walking a run of segments, and the index of what was found.
+
+Owns: driving the walker over a feed. Must not: name the kind of end (verify does) or format anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pgreplterm.wal.feed import chunks
+from pgreplterm.wal.records import RecordIndex
+from pgreplterm.wal.source import Run, Segment, WalSource
+from pgreplterm.wal.walker import Break, Rows, Walker, join_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """The records of a run up to the first thing that is no record; stopped says what that was.
+
+    None means that the bytes ran out first.
+    """
+
+    index: RecordIndex
+    stopped: Break | None
+
+
+def new_walker(source: WalSource, start: int, *, collect: bool) -> Walker:
+    """A walker for this source's format and sizes, beginning at start (LSN)."""
+    return Walker(
+        source.format,
+        source.page_size,
+        source.segment_size,
+        start,
+        block_size=source.block_size,
+        system_identifier=source.system_identifier,
+        collect=collect,
+    )
+
+
+def advance(source: WalSource, run: Run, walker: Walker) -> Iterator[Rows]:
+    """Push the run from the walker's position on, yielding what each chunk finished; ends when the walker stops."""
+    for chunk in chunks(source, run, walker.position):
+        going = not chunk.length or walker.push(chunk.lsn, chunk.data, chunk.length)
+        yield walker.take()
+        if not going:
+            return
+
+
+def scan_run(source: WalSource, run: Run) -> Scan:
+    """Index every record of a run. Raises WalError when a file cannot be read."""
+    walker = new_walker(source, run.segments[0].start, collect=True)
+    rows = join_rows([rows for rows in advance(source, run, walker) if rows.records])
+    return Scan(RecordIndex(rows), walker.stopped)
+
+
+def scan_segment(source: WalSource, segment: Segment) -> Scan:
+    """Index the records that lie wholly in one segment."""
+    return scan_run(source, Run(segment.timeline, (segment,)))

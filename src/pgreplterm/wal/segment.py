@@ -1,0 +1,53 @@
+"""Names of WAL segment files.
+
+Owns: the 24-digit name, its suffixes, and the arithmetic between name, segment number and LSN.
+Must not: open files. Source of the rules: src/include/access/xlog_internal.h (XLogFileName, XLogFromFileName).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pgreplterm.wal.lsn import LSN
+
+_NAME = re.compile(r"([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})(\.partial)?(?:-[0-9a-f]{40})?(?:\.(gz|zst))?")
+_XLOG_ID_SPAN = 1 << 32
+
+SEGMENT_SIZE_MIN = 1 << 20
+SEGMENT_SIZE_MAX = 1 << 30
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SegmentName:
+    """A segment as its file name tells it: timeline and the two halves of its number."""
+
+    timeline: int
+    high: int
+    low: int
+    partial: bool = False
+    compression: str | None = None
+
+    def number(self, segment_size: int) -> int:
+        """The segment's number, counted from LSN 0 (segment_size in bytes)."""
+        return self.high * (_XLOG_ID_SPAN // segment_size) + self.low
+
+    def start(self, segment_size: int) -> LSN:
+        """The LSN of the segment's first byte."""
+        return LSN(self.number(segment_size) * segment_size)
+
+
+def parse_segment_name(text: str) -> SegmentName | None:
+    """The parts of ``TTTTTTTTXXXXXXXXYYYYYYYY[.partial][-sha1][.gz|.zst]``, or None for any other name."""
+    match = _NAME.fullmatch(text)
+    if match is None:
+        return None
+    return SegmentName(
+        int(match[1], 16), int(match[2], 16), int(match[3], 16), match[4] is not None, match[5]
+    )
+
+
+def segment_name(timeline: int, number: int, segment_size: int) -> str:
+    """The file name of that segment (segment_size in bytes)."""
+    per_id = _XLOG_ID_SPAN // segment_size
+    return f"{timeline:08X}{number // per_id:08X}{number % per_id:08X}"

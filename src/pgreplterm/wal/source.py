@@ -1,0 +1,300 @@
+"""Where WAL comes from: one segment file, a pg_wal folder, or a data directory.
+
+Owns: finding segments, ordering them into runs, and yielding their bytes in whole pages; plain, .gz and .zst.
+Must not: judge records. A segment's bytes are never held whole; one small buffer is reused.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from pgreplterm.wal.control import read_control
+from pgreplterm.wal.errors import WalError
+from pgreplterm.wal.format import WalFormat
+from pgreplterm.wal.lsn import LSN
+from pgreplterm.wal.page import LONG_HEADER, PageHeader, read_first_page, read_page_header
+from pgreplterm.wal.segment import SegmentName, parse_segment_name, segment_name
+from pgreplterm.wal.timeline import TimelineHistory, parse_history
+
+CHUNK = 256 * 1024
+_ZERO_HEADER = bytes(LONG_HEADER)
+DEFAULT_BLOCK_SIZE = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One segment file. number counts from LSN 0; stored_size is what the file takes on disk, in bytes."""
+
+    path: Path
+    name: SegmentName
+    number: int
+    start: LSN
+    stored_size: int
+
+    @property
+    def timeline(self) -> int:
+        """The timeline in the file's name; its first pages may still carry the parent's."""
+        return self.name.timeline
+
+    @property
+    def file_name(self) -> str:
+        """The name as it stands in the folder."""
+        return self.path.name
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Segments of one timeline without a gap, in order."""
+
+    timeline: int
+    segments: tuple[Segment, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WalSource:
+    """What a path holds. Sizes in bytes; block_size is the cluster's BLCKSZ (8192 unless pg_control says else)."""
+
+    path: Path
+    format: WalFormat
+    segment_size: int
+    page_size: int
+    block_size: int
+    system_identifier: int
+    runs: tuple[Run, ...]
+    histories: tuple[TimelineHistory, ...]
+    single: bool  # one file was named, not a folder
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """All segments, by timeline, then position."""
+        return tuple(segment for run in self.runs for segment in run.segments)
+
+    def segment_name(self, timeline: int, number: int) -> str:
+        """The name a segment of this source has."""
+        return segment_name(timeline, number, self.segment_size)
+
+
+def open_source(path: Path | str) -> WalSource:
+    """Look at a segment, a folder of segments, or a data directory.
+
+    Raises WalError when the path is missing, unreadable, or holds no WAL of a supported major.
+    """
+    path = Path(path)
+    try:
+        if not path.is_dir():
+            return _open_file(path)
+        if (path / "global" / "pg_control").exists() and (path / "pg_wal").is_dir():
+            return _open_folder(path / "pg_wal", read_control(path).block_size)
+        return _open_folder(path, _block_size_beside(path))
+    except OSError as error:
+        raise WalError(
+            f"{path}: expected a WAL segment, a pg_wal folder or a data directory; {error.strerror}."
+        ) from error
+
+
+def _block_size_beside(folder: Path) -> int:
+    if folder.name == "pg_wal" and (folder.parent / "global" / "pg_control").exists():
+        return read_control(folder.parent).block_size
+    return DEFAULT_BLOCK_SIZE
+
+
+def _open_file(path: Path) -> WalSource:
+    data = _first_bytes(path)
+    if not data:
+        raise WalError(f"{path}: expected a WAL segment, found an empty file.")
+    header, wal_format = read_first_page(data, str(path))
+    name = parse_segment_name(path.name)
+    number = header.address // header.segment_size
+    if name is None:
+        compression = path.suffix[1:] if path.suffix in (".gz", ".zst") else None
+        per_id = (1 << 32) // header.segment_size
+        name = SegmentName(header.timeline, number // per_id, number % per_id, False, compression)
+    start = LSN(name.number(header.segment_size) * header.segment_size)
+    segment = Segment(path, name, name.number(header.segment_size), start, path.stat().st_size)
+    block_size = _block_size_beside(path.parent)
+    return _source(path, header, wal_format, block_size, (Run(name.timeline, (segment,)),), (), single=True)
+
+
+def _open_folder(folder: Path, block_size: int) -> WalSource:
+    named = sorted(
+        (name, entry)
+        for entry in folder.iterdir()
+        if (name := parse_segment_name(entry.name)) is not None and entry.is_file()
+    )
+    if not named:
+        raise WalError(
+            f"{folder}: expected WAL segments (files such as 000000010000000000000001); found none."
+        )
+    header, wal_format = _first_readable(folder, [entry for _, entry in named])
+    size = header.segment_size
+    segments = [
+        Segment(entry, name, name.number(size), name.start(size), entry.stat().st_size)
+        for name, entry in named
+    ]
+    runs = tuple(_runs(segments))
+    return _source(folder, header, wal_format, block_size, runs, _histories(folder), single=False)
+
+
+def _source(
+    path: Path,
+    header: PageHeader,
+    wal_format: WalFormat,
+    block_size: int,
+    runs: tuple[Run, ...],
+    histories: tuple[TimelineHistory, ...],
+    *,
+    single: bool,
+) -> WalSource:
+    return WalSource(
+        path=path,
+        format=wal_format,
+        segment_size=header.segment_size,
+        page_size=header.page_size,
+        block_size=block_size,
+        system_identifier=header.system_identifier,
+        runs=runs,
+        histories=histories,
+        single=single,
+    )
+
+
+def _first_readable(folder: Path, entries: list[Path]) -> tuple[PageHeader, WalFormat]:
+    """The first segment that says what it is: preallocated files are zero, others may be damaged."""
+    problem: WalError | None = None
+    for entry in entries:
+        data = _first_bytes(entry)
+        if data == _ZERO_HEADER:
+            continue
+        try:
+            return read_first_page(data, str(entry))
+        except WalError as error:
+            problem = problem or error
+    raise problem or WalError(f"{folder}: expected WAL; found only segments that were never written.")
+
+
+def _runs(segments: list[Segment]) -> Iterator[Run]:
+    """Split sorted segments where the timeline changes or a number is missing; a whole file hides its .partial."""
+    current: list[Segment] = []
+    for segment in segments:
+        if current and segment.timeline == current[-1].timeline and segment.number == current[-1].number:
+            continue
+        if current and (
+            segment.timeline != current[-1].timeline or segment.number != current[-1].number + 1
+        ):
+            yield Run(current[-1].timeline, tuple(current))
+            current = []
+        current.append(segment)
+    yield Run(current[-1].timeline, tuple(current))
+
+
+def _histories(folder: Path) -> tuple[TimelineHistory, ...]:
+    found = []
+    for entry in sorted(folder.glob("????????.history")):
+        try:
+            timeline = int(entry.stem, 16)
+            found.append(parse_history(timeline, entry.read_text(encoding="utf-8", errors="replace")))
+        except ValueError as error:
+            raise WalError(f"{entry}: expected a timeline history file; {error}.") from error
+    return tuple(found)
+
+
+def open_bytes(path: Path, compression: str | None) -> IO[bytes]:
+    """The segment's bytes as a stream. Raises OSError, and WalError where a package for it is missing."""
+    if compression == "gz":
+        return gzip.open(path)
+    if compression == "zst":
+        return _open_zstd(path)
+    return path.open("rb", buffering=0)
+
+
+def _open_zstd(path: Path) -> IO[bytes]:
+    try:
+        import zstandard
+    except ImportError as error:
+        raise WalError(
+            f"{path}: reading .zst needs the package zstandard, which is not installed; "
+            "install it with: pip install 'pgreplterm[archive]'"
+        ) from error
+    try:
+        return zstandard.ZstdDecompressor().stream_reader(path.open("rb"), closefd=True)
+    except zstandard.ZstdError as error:
+        raise WalError(f"{path}: expected zstd data; {error}.") from error
+
+
+def _compression(path: Path) -> str | None:
+    return path.suffix[1:] if path.suffix in (".gz", ".zst") else None
+
+
+def _first_bytes(path: Path) -> bytes:
+    with open_bytes(path, _compression(path)) as stream:
+        return _read_fully(stream, LONG_HEADER, path)
+
+
+def _read_fully(stream: IO[bytes], length: int, path: Path) -> bytes:
+    data = bytearray(length)
+    return bytes(data[: fill(stream, memoryview(data), path)])
+
+
+def fill(stream: IO[bytes], view: memoryview, path: Path) -> int:
+    """Read until view is full or the stream ends; the number of bytes read.
+
+    Raises WalError when the compressed data is damaged, naming the file.
+    """
+    filled = 0
+    try:
+        while filled < len(view):
+            got = stream.readinto(view[filled:])  # type: ignore[attr-defined]
+            if not got:
+                break
+            filled += got
+    except (EOFError, gzip.BadGzipFile, io.UnsupportedOperation) as error:
+        raise WalError(f"{path}: expected whole gzip data; {error}.") from error
+    except Exception as error:
+        if type(error).__name__ == "ZstdError":
+            raise WalError(f"{path}: expected whole zstd data; {error}.") from error
+        raise
+    return filled
+
+
+def read_at(path: Path, offset: int, length: int) -> bytes:
+    """length bytes (fewer at the end of the file) from offset, both in bytes of the uncompressed segment."""
+    compression = _compression(path)
+    if compression is None:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            return os.pread(descriptor, length, offset)
+        finally:
+            os.close(descriptor)
+    with open_bytes(path, compression) as stream:
+        skipped = 0
+        while skipped < offset:
+            step = _read_fully(stream, min(CHUNK, offset - skipped), path)
+            if not step:
+                return b""
+            skipped += len(step)
+        return _read_fully(stream, length, path)
+
+
+def first_page_state(source: WalSource, segment: Segment) -> str:
+    """What the segment's first page says, in a word or two: written, never written, recycled, or what is wrong."""
+    data = _first_bytes(segment.path)
+    if not data:
+        return "empty file"
+    if not any(data):
+        return "never written"
+    header = read_page_header(data)
+    if header is None or header.magic != source.format.magic:
+        return "no page header of this major"
+    if header.system_identifier != source.system_identifier:
+        return f"system {header.system_identifier}"
+    if header.address < segment.start:
+        return f"recycled, was {header.address}"
+    if header.address > segment.start:
+        return f"misnamed, is {header.address}"
+    return "written" if header.timeline == segment.timeline else f"written, timeline {header.timeline}"

@@ -1,0 +1,257 @@
+"""Every record's CRC and chain, and what kind of end each run of segments has.
+
+Owns: telling the ends of WAL apart, and going on behind damage.
+Must not: print; the sentences here are finished, the caller only shows them.
+
+A reader of WAL stops at the first byte that cannot be a record, and every stream ends that way. Whether that is the
+end or a hole shows only in what follows: a later record whose xl_prev lies at or behind the break proves that the
+stream went on (src/backend/access/transam/xlogreader.c has no such notion; pg_waldump just stops).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pgreplterm._walscan import lib
+from pgreplterm.wal.explain import break_text, size_text
+from pgreplterm.wal.feed import Chunk, chunks
+from pgreplterm.wal.lsn import LSN
+from pgreplterm.wal.scan import new_walker
+from pgreplterm.wal.source import Run, WalSource, read_at
+from pgreplterm.wal.walker import Break, Code, Walker
+
+_CANDIDATES_TRIED = 1000
+
+
+class EndKind(StrEnum):
+    """How a run of segments ends."""
+
+    CLEAN = "clean end"
+    RECYCLED = "recycled tail"
+    SEGMENT_END = "end of segment"
+    SWITCHED = "timeline switch"
+    TORN = "torn record"
+    DAMAGE = "damage"
+    MISSING_SEGMENT = "missing segment"
+    CUT_FILE = "cut file"
+
+    @property
+    def is_finding(self) -> bool:
+        """Something that a person should look at."""
+        return self in (EndKind.TORN, EndKind.DAMAGE, EndKind.MISSING_SEGMENT, EndKind.CUT_FILE)
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Unreadable WAL between two records: from the first LSN refused to the next record that was accepted."""
+
+    at: Break
+    resumed: LSN
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, where, and how much is lost."""
+        lost = size_text(self.resumed - self.at.record)
+        return f"damage: {break_text(self.at)}; unreadable to {self.resumed} ({lost})."
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What verifying one run found. end_lsn is the first LSN behind the last whole record; bytes are record bytes."""
+
+    run: Run
+    first: LSN | None
+    last: LSN | None
+    end_lsn: LSN
+    records: int
+    record_bytes: int
+    images: int
+    image_bytes: int
+    damages: tuple[Damage, ...]
+    end: EndKind
+    sentence: str
+
+    @property
+    def is_finding(self) -> bool:
+        """Damage, or an end that a healthy archive does not have."""
+        return bool(self.damages) or self.end.is_finding
+
+
+def verify(source: WalSource) -> Iterator[RunReport]:
+    """Verify each run of the source. Raises WalError when a file cannot be read."""
+    for run in source.runs:
+        yield verify_run(source, run)
+
+
+def verify_run(source: WalSource, run: Run) -> RunReport:
+    """Walk one run to its end, and on behind every damage that later records prove."""
+    walkers: list[Walker] = []
+    damages: list[Damage] = []
+    start = run.segments[0].start
+    while True:
+        walker = new_walker(source, start, collect=False)
+        walkers.append(walker)
+        last_chunk = _drive(source, run, walker)
+        if walker.stopped is None:
+            break
+        resumed = _resume(source, run, walker)
+        if resumed is None:
+            break
+        damages.append(Damage(walker.stopped, resumed))
+        start = resumed
+    end, sentence = _end(source, run, walker, last_chunk)
+    return RunReport(
+        run=run,
+        first=next((each.first for each in walkers if each.first is not None), None),
+        last=next((each.last for each in reversed(walkers) if each.last is not None), None),
+        end_lsn=walker.stopped.record if walker.stopped else walker.partial or walker.position,
+        records=sum(each.records for each in walkers),
+        record_bytes=sum(each.record_bytes for each in walkers),
+        images=sum(each.images for each in walkers),
+        image_bytes=sum(each.image_bytes for each in walkers),
+        damages=tuple(damages),
+        end=end,
+        sentence=sentence,
+    )
+
+
+def _drive(source: WalSource, run: Run, walker: Walker) -> Chunk | None:
+    """Push the run until the walker stops or the bytes run out; the last chunk pushed."""
+    chunk = None
+    for chunk in chunks(source, run, walker.position):
+        if chunk.length and not walker.push(chunk.lsn, chunk.data, chunk.length):
+            break
+    return chunk
+
+
+def _resume(source: WalSource, run: Run, walker: Walker) -> LSN | None:
+    """The first later record that proves the stream went on behind the break, or None."""
+    stopped = walker.stopped
+    assert stopped is not None
+    whole_page_refused = stopped.lsn != stopped.record and walker.partial is None
+    floor = (walker.last or LSN(1)) if whole_page_refused else stopped.record
+    tried = 0
+    for chunk in chunks(source, run, stopped.record):
+        begin = max(stopped.record, chunk.lsn)
+        while candidate := _next_header(source, chunk, begin, floor):
+            if _is_record(source, run, candidate):
+                return candidate
+            tried += 1
+            if tried == _CANDIDATES_TRIED:
+                return None
+            begin = candidate + 8
+    return None
+
+
+def _next_header(source: WalSource, chunk: Chunk, begin: int, floor: int) -> LSN | None:
+    found = lib.walscan_find_header(
+        source.format.handle, source.page_size, chunk.lsn, chunk.data, chunk.length, begin, floor
+    )
+    return LSN(found) if found else None
+
+
+def _is_record(source: WalSource, run: Run, lsn: LSN) -> bool:
+    """Whether a whole record with a right CRC begins at lsn."""
+    walker = new_walker(source, lsn, collect=False)
+    for chunk in chunks(source, run, lsn):
+        if not walker.push(chunk.lsn, chunk.data, chunk.length) or walker.records:
+            break
+    return walker.records > 0
+
+
+def _end(source: WalSource, run: Run, walker: Walker, chunk: Chunk | None) -> tuple[EndKind, str]:
+    switch = _switchpoint(source, run)
+    if switch is not None and (walker.partial or walker.position) >= switch[0]:
+        return EndKind.SWITCHED, (
+            f"timeline switch: timeline {run.timeline} was left at {switch[0]}, where timeline {switch[1]} begins."
+        )
+    if walker.stopped is not None:
+        return _stopped_end(source, run, walker, walker.stopped)
+    return _exhausted_end(source, run, walker, chunk)
+
+
+def _switchpoint(source: WalSource, run: Run) -> tuple[LSN, int] | None:
+    """Where a history file of this source says that the run's timeline was left, and for which one."""
+    for history in source.histories:
+        if history.ancestors and history.ancestors[-1].timeline == run.timeline:
+            return history.ancestors[-1].switchpoint, history.timeline
+    return None
+
+
+def _exhausted_end(source: WalSource, run: Run, walker: Walker, chunk: Chunk | None) -> tuple[EndKind, str]:
+    segment = run.segments[-1] if chunk is None else chunk.segment
+    following = source.segment_name(run.timeline, segment.number + 1)
+    if chunk is not None and chunk.short:
+        length = chunk.lsn + chunk.length - segment.start
+        return EndKind.CUT_FILE, (
+            f"cut file: {segment.file_name} holds {length} bytes, expected {source.segment_size}; "
+            f"the last whole record begins at {walker.last or 'none'}."
+        )
+    later = any(
+        other.timeline == run.timeline and other.segments[0].number > segment.number for other in source.runs
+    )
+    if walker.partial is not None and not source.single:
+        return EndKind.MISSING_SEGMENT, (
+            f"missing segment: the record at {walker.partial} goes on in {following}, which is not here."
+        )
+    if later:
+        return EndKind.MISSING_SEGMENT, f"missing segment: {following} is not here, but later ones are."
+    rest = (
+        f"the record at {walker.partial} goes on in {following}"
+        if walker.partial is not None
+        else f"the next record belongs into {following}"
+    )
+    return EndKind.SEGMENT_END, f"end of segment: every record in {segment.file_name} is whole; {rest}."
+
+
+def _stopped_end(source: WalSource, run: Run, walker: Walker, stopped: Break) -> tuple[EndKind, str]:
+    text = break_text(stopped)
+    if walker.partial is not None:
+        return EndKind.TORN, f"torn record: the record at {stopped.record} was never completed; {text}."
+    kind = _kind(source, run, stopped)
+    if kind is EndKind.CLEAN:
+        return kind, f"clean end: nothing was written at {stopped.record} and behind it."
+    if kind is EndKind.RECYCLED:
+        return kind, (
+            f"recycled tail: WAL ends at {stopped.record}; behind it lies what the file held before it was reused."
+        )
+    if kind is EndKind.TORN:
+        return kind, f"torn record: {text}, and no record follows it."
+    return kind, f"damage: {text}, and no record follows it."
+
+
+_HEADER_CODES = (Code.RECORD_LENGTH, Code.RECORD_RMGR, Code.RECORD_PREV)
+
+
+def _kind(source: WalSource, run: Run, stopped: Break) -> EndKind:
+    """Judge a break behind which no record follows, and no record was under way."""
+    page = _page(source, run, stopped.lsn)
+    if stopped.code is Code.PAGE_ADDRESS and stopped.found < stopped.expected:
+        return EndKind.RECYCLED
+    if stopped.code is Code.PAGE_MAGIC and stopped.found == 0 and not any(page):
+        return EndKind.CLEAN
+    if stopped.code in _HEADER_CODES:
+        rest = page[stopped.record % source.page_size :]
+        if not any(rest):
+            return EndKind.CLEAN
+        return EndKind.RECYCLED if _next_page_is_recycled(source, run, stopped.lsn) else EndKind.TORN
+    return EndKind.TORN if stopped.code is Code.RECORD_CRC else EndKind.DAMAGE
+
+
+def _next_page_is_recycled(source: WalSource, run: Run, lsn: int) -> bool:
+    """Whether the page after this one carries the address of an earlier use of the file."""
+    following = lsn - lsn % source.page_size + source.page_size
+    header = _page(source, run, following)[:24]
+    address = int.from_bytes(header[8:16], "little")
+    return int.from_bytes(header[:2], "little") == source.format.magic and address < following
+
+
+def _page(source: WalSource, run: Run, lsn: int) -> bytes:
+    """The page that holds lsn; empty behind the last segment."""
+    for segment in run.segments:
+        if segment.start <= lsn < segment.start + source.segment_size:
+            offset = (lsn - segment.start) // source.page_size * source.page_size
+            return read_at(segment.path, offset, source.page_size)
+    return b""
