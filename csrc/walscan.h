@@ -42,7 +42,7 @@ const walscan_format *walscan_format_for(uint16_t magic);
 
 /* ---- CRC-32C (crc32c.c) ---- */
 
-enum { WALSCAN_CRC_BEST, WALSCAN_CRC_TABLE, WALSCAN_CRC_SSE42 };
+enum { WALSCAN_CRC_BEST, WALSCAN_CRC_TABLE, WALSCAN_CRC_SSE42, WALSCAN_CRC_CLMUL };
 
 typedef uint32_t (*walscan_crc_fn)(uint32_t crc, const uint8_t *data, size_t length);
 

@@ -68,9 +68,7 @@ def read_control(data_directory: Path) -> ControlFile:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise WalError(
-            f"{path}: expected the control file of a data directory; {error.strerror}."
-        ) from error
+        raise WalError(f"{path}: expected the control file of a data directory; {error.strerror}.") from error
     return parse_control(data, str(path))
 
 

@@ -37,8 +37,7 @@ def block_text(block: BlockRow) -> str:
     if block.flags & HAS_IMAGE:
         image = " FPW" if block.image_info & IMAGE_APPLY else " FPW for WAL verification"
     return (
-        f", blkref #{block.id}: rel {block.tablespace}/{block.database}/{block.relation}"
-        f"{fork} blk {block.block}{image}"
+        f", blkref #{block.id}: rel {block.tablespace}/{block.database}/{block.relation}{fork} blk {block.block}{image}"
     )
 
 

@@ -39,9 +39,7 @@ def break_text(stopped: Break) -> str:
         return f"record {stopped.record}: expected previous record {expected}, found {LSN(stopped.found)}"
     if stopped.code is Code.RECORD_LENGTH:
         bound = "at least" if stopped.found < stopped.expected else "at most"
-        return (
-            f"record {stopped.record}: expected a length of {bound} {stopped.expected}, found {stopped.found}"
-        )
+        return f"record {stopped.record}: expected a length of {bound} {stopped.expected}, found {stopped.found}"
     return _TEXTS[stopped.code].format(
         lsn=stopped.lsn, record=stopped.record, expected=stopped.expected, found=stopped.found
     )

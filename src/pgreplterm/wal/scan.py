@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pgreplterm.wal.feed import chunks
+from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.records import RecordIndex
 from pgreplterm.wal.source import Run, Segment, WalSource
 from pgreplterm.wal.walker import Break, Rows, Walker, join_rows
@@ -25,7 +26,7 @@ class Scan:
     stopped: Break | None
 
 
-def new_walker(source: WalSource, start: int, *, collect: bool) -> Walker:
+def new_walker(source: WalSource, start: LSN, *, collect: bool) -> Walker:
     """A walker for this source's format and sizes, beginning at start (LSN)."""
     return Walker(
         source.format,

@@ -42,9 +42,7 @@ def parse_segment_name(text: str) -> SegmentName | None:
     match = _NAME.fullmatch(text)
     if match is None:
         return None
-    return SegmentName(
-        int(match[1], 16), int(match[2], 16), int(match[3], 16), match[4] is not None, match[5]
-    )
+    return SegmentName(int(match[1], 16), int(match[2], 16), int(match[3], 16), match[4] is not None, match[5])
 
 
 def segment_name(timeline: int, number: int, segment_size: int) -> str:

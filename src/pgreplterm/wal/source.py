@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from pgreplterm.wal.control import read_control
 from pgreplterm.wal.errors import WalError
@@ -128,14 +128,11 @@ def _open_folder(folder: Path, block_size: int) -> WalSource:
         if (name := parse_segment_name(entry.name)) is not None and entry.is_file()
     )
     if not named:
-        raise WalError(
-            f"{folder}: expected WAL segments (files such as 000000010000000000000001); found none."
-        )
+        raise WalError(f"{folder}: expected WAL segments (files such as 000000010000000000000001); found none.")
     header, wal_format = _first_readable(folder, [entry for _, entry in named])
     size = header.segment_size
     segments = [
-        Segment(entry, name, name.number(size), name.start(size), entry.stat().st_size)
-        for name, entry in named
+        Segment(entry, name, name.number(size), name.start(size), entry.stat().st_size) for name, entry in named
     ]
     runs = tuple(_runs(segments))
     return _source(folder, header, wal_format, block_size, runs, _histories(folder), single=False)
@@ -184,9 +181,7 @@ def _runs(segments: list[Segment]) -> Iterator[Run]:
     for segment in segments:
         if current and segment.timeline == current[-1].timeline and segment.number == current[-1].number:
             continue
-        if current and (
-            segment.timeline != current[-1].timeline or segment.number != current[-1].number + 1
-        ):
+        if current and (segment.timeline != current[-1].timeline or segment.number != current[-1].number + 1):
             yield Run(current[-1].timeline, tuple(current))
             current = []
         current.append(segment)
@@ -207,7 +202,7 @@ def _histories(folder: Path) -> tuple[TimelineHistory, ...]:
 def open_bytes(path: Path, compression: str | None) -> IO[bytes]:
     """The segment's bytes as a stream. Raises OSError, and WalError where a package for it is missing."""
     if compression == "gz":
-        return gzip.open(path)
+        return cast(IO[bytes], gzip.open(path))
     if compression == "zst":
         return _open_zstd(path)
     return path.open("rb", buffering=0)

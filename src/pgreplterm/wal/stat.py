@@ -88,9 +88,7 @@ def _heading() -> list[str]:
 
 def _line(row: Totals, sums: list[int]) -> str:
     pairs = zip(_figures(row), sums, strict=True)
-    return f"{row.name:<27} " + " ".join(
-        f"{value:>20} ({_percent(value, total):6.2f})" for value, total in pairs
-    )
+    return f"{row.name:<27} " + " ".join(f"{value:>20} ({_percent(value, total):6.2f})" for value, total in pairs)
 
 
 def _closing(sums: list[int]) -> list[str]:

@@ -71,9 +71,7 @@ class Fork:
     lsn: LSN
 
 
-def fork_point(
-    left: TimelineHistory, left_end: LSN, right: TimelineHistory, right_end: LSN
-) -> Fork | None:
+def fork_point(left: TimelineHistory, left_end: LSN, right: TimelineHistory, right_end: LSN) -> Fork | None:
     """The common point of two lineages, each ending at its own LSN; None when they share no timeline.
 
     Two nodes on one timeline part at the smaller of their ends, which is no divergence, only distance.

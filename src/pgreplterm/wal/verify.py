@@ -189,9 +189,7 @@ def _exhausted_end(source: WalSource, run: Run, walker: Walker, chunk: Chunk | N
             f"cut file: {segment.file_name} holds {length} bytes, expected {source.segment_size}; "
             f"the last whole record begins at {walker.last or 'none'}."
         )
-    later = any(
-        other.timeline == run.timeline and other.segments[0].number > segment.number for other in source.runs
-    )
+    later = any(other.timeline == run.timeline and other.segments[0].number > segment.number for other in source.runs)
     if walker.partial is not None and not source.single:
         return EndKind.MISSING_SEGMENT, (
             f"missing segment: the record at {walker.partial} goes on in {following}, which is not here."

@@ -1,0 +1,43 @@
+# Everything here sets up its own .venv from nothing; root or not.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+CSOURCES := $(wildcard csrc/*.c)
+BUILD := pyproject.toml setup.py build_ext.py $(wildcard csrc/*)
+
+.DELETE_ON_ERROR:
+.PHONY: demo test check bench clean
+
+demo: $(VENV)/run.done
+	@$(BIN)/pgreplterm demo $(ARGS)
+
+test: $(VENV)/dev.done
+	$(BIN)/pytest $(ARGS)
+
+bench: $(VENV)/dev.done
+	$(BIN)/pytest tests/bench --benchmark-only --benchmark-columns=min,median,max,rounds --benchmark-sort=name -s $(ARGS)
+
+check: $(VENV)/dev.done
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(CC) -std=c11 -O2 -Wall -Wextra -Werror -fsyntax-only $(CSOURCES)
+
+$(VENV)/run.done: $(BUILD)
+	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "make: expected Python 3.11 or newer with its venv module (Debian: apt install python3-venv); found $$($(PYTHON) --version 2>&1)" >&2; exit 2; }
+	@command -v $(CC) >/dev/null || \
+	  { echo "make: expected a C compiler to build the WAL reader (Debian: apt install gcc python3-dev); found none" >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) ..." >&2
+	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[embedded,archive]' >&2
+	@touch $@
+
+$(VENV)/dev.done: $(VENV)/run.done
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation 'setuptools>=77' >&2
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[embedded,archive,majors,dev]' >&2
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist src/*.egg-info src/pgreplterm/_walscan*.so
