@@ -223,7 +223,9 @@ int walscan_start(walscan *walker, const walscan_format *format, uint32_t page_s
 int walscan_push(walscan *walker, uint64_t lsn, const uint8_t *bytes, size_t length, walscan_rows *rows);
 
 /* The first LSN at or after from, inside these whole pages, where a record header stands whose xl_prev lies in
- * [floor, its own LSN): after a break at floor, a sign that the stream went on. Returns 0 if there is none. */
+ * [floor, its own LSN): after a break, a sign that the stream went on. A header split over a page end is read across
+ * it; one that goes on behind the buffer is judged by what is there. Pages behind the one that holds from are looked
+ * into only if their header says that they belong there. Returns 0 if there is none. */
 uint64_t walscan_find_header(const walscan_format *format, uint32_t page_size, uint64_t lsn, const uint8_t *bytes,
                              size_t length, uint64_t from, uint64_t floor);
 

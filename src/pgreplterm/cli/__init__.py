@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -70,6 +71,9 @@ def cli(ctx: click.Context) -> None:
 
 def run(argv: Sequence[str], terminal: Any = None) -> int:
     """Run one command line. terminal opens screens for the commands that want one. Returns the exit status."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _interrupt)
     try:
         result = cli.main(list(argv), prog_name="pgreplterm", standalone_mode=False, obj=terminal)
         sys.stdout.flush()
@@ -88,6 +92,11 @@ def run(argv: Sequence[str], terminal: Any = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
     return int(result) if isinstance(result, int) else ExitCode.OK
+
+
+def _interrupt(number: int, frame: object) -> None:  # noqa: ARG001
+    """SIGTERM and a lost terminal end a command as Ctrl-C does, so that it cleans up."""
+    raise KeyboardInterrupt
 
 
 def say(sentence: str) -> None:

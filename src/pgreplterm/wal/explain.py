@@ -31,7 +31,12 @@ _TEXTS = {
 
 
 def break_text(stopped: Break) -> str:
-    """One clause, without a full stop."""
+    """One clause, without a full stop; it names the record that a refused page was to continue."""
+    text = _break_text(stopped)
+    return f"record {stopped.record}: on {text}" if text.startswith("page") and stopped.record < stopped.lsn else text
+
+
+def _break_text(stopped: Break) -> str:
     if stopped.code is Code.PAGE_ADDRESS:
         return f"page {stopped.lsn}: expected its own address, found {LSN(stopped.found)}"
     if stopped.code is Code.RECORD_PREV:

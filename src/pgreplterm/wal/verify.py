@@ -4,8 +4,8 @@ Owns: telling the ends of WAL apart, and going on behind damage.
 Must not: print; the sentences here are finished, the caller only shows them.
 
 A reader of WAL stops at the first byte that cannot be a record, and every stream ends that way. Whether that is the
-end or a hole shows only in what follows: a later record whose xl_prev lies at or behind the break proves that the
-stream went on (src/backend/access/transam/xlogreader.c has no such notion; pg_waldump just stops).
+end or a hole shows only in what follows: a later record whose xl_prev is the last good record, or lies behind it,
+proves that the stream went on (src/backend/access/transam/xlogreader.c has no such notion; pg_waldump just stops).
 """
 
 from __future__ import annotations
@@ -127,14 +127,18 @@ def _drive(source: WalSource, run: Run, walker: Walker) -> Chunk | None:
 
 
 def _resume(source: WalSource, run: Run, walker: Walker) -> LSN | None:
-    """The first later record that proves the stream went on behind the break, or None."""
+    """The first later record that proves the stream went on behind the break, or None.
+
+    Its xl_prev is the last good record or a later one; that of what an earlier use of the file left is older.
+    """
     stopped = walker.stopped
     assert stopped is not None
-    whole_page_refused = stopped.lsn != stopped.record and walker.partial is None
-    floor = (walker.last or LSN(1)) if whole_page_refused else stopped.record
+    page_refused = stopped.lsn != stopped.record and walker.partial is None
+    after = stopped.record if page_refused else stopped.record + 8
+    floor = walker.last or LSN(1)
     tried = 0
-    for chunk in chunks(source, run, stopped.record):
-        begin = max(stopped.record, chunk.lsn)
+    for chunk in chunks(source, run, after):
+        begin = max(after, chunk.lsn)
         while candidate := _next_header(source, chunk, begin, floor):
             if _is_record(source, run, candidate):
                 return candidate

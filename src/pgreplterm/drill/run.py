@@ -1,0 +1,76 @@
+"""Running a drill: one at a time for each lab, with its journal and its report.
+
+Owns: the lock, the life of the journal, and the last word in it. Must not: know the steps.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pgreplterm.drill.failover import Failover
+from pgreplterm.drill.journal import Journal
+from pgreplterm.drill.report import FailoverReport, as_json
+from pgreplterm.errors import DrillFailed, PgReplTermError
+from pgreplterm.lab.lab import Lab
+
+Listener = Callable[[dict[str, Any]], None]
+
+
+def run_failover(lab: Lab, journal_path: Path, listen: Listener) -> FailoverReport:
+    """Run the failover drill on a lab.
+
+    Raises PgReplTermError when another drill runs there, DrillFailed when a step fails; the journal says which.
+    """
+    with _only_drill(lab):
+        journal = Journal(journal_path, listen)
+        try:
+            report = Failover(lab, journal).run()
+            journal.write("done", report=as_json(report))
+        except KeyboardInterrupt:
+            journal.write("failed", detail="interrupted")
+            raise
+        except PgReplTermError as error:
+            journal.write("failed", detail=str(error))
+            if isinstance(error, DrillFailed):
+                raise
+            raise DrillFailed(str(error)) from error
+        except Exception as error:
+            journal.write("failed", detail=f"{type(error).__name__}: {error}")
+            raise
+        finally:
+            journal.close()
+    return report
+
+
+@contextmanager
+def _only_drill(lab: Lab) -> Iterator[None]:
+    """Hold the lab's drill lock; it goes with the process, however that ends."""
+    handle = os.open(lab.directory / ".drill", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise PgReplTermError(f"a drill is already running on lab {lab.name!r}; wait for it to end.") from None
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def narration(event: dict[str, Any]) -> str | None:
+    """One line for stderr about a journal event; None for those that need none."""
+    match event["event"]:
+        case "step_started":
+            return f"{event['step']} ..."
+        case "observation":
+            return f"  {event['detail']}"
+        case "step_done":
+            return f"{event['step']}: {event['detail']}" if event["detail"] else None
+        case "step_failed":
+            return f"{event['step']} failed: {event['detail']}"
+    return None
