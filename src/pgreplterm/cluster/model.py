@@ -34,6 +34,7 @@ class NodeState(StrEnum):
     STARTUP = "startup"  # attached, not yet sending: also what a diverged standby flickers through
     BACKUP = "backup"
     NOT_STREAMING = "not streaming"  # in recovery, no walreceiver
+    DIVERGED = "diverged"  # holds WAL its upstream's (or the primary's) timeline never had
     STALE = "stale"  # it answered before; the evidence is older than it should be
     DOWN = "down"  # connection refused or reset
     SILENT = "silent"  # no answer within the timeout: frozen, partitioned, or overloaded
@@ -81,7 +82,10 @@ class Receiver:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One row of pg_replication_slots. retained is current (or replay) position minus restart_lsn, in bytes."""
+    """One row of pg_replication_slots. retained is the node's position minus restart_lsn, in bytes.
+
+    inactive_age (seconds since it was last used) and invalidation_reason exist from 17 on.
+    """
 
     name: str
     kind: str
@@ -91,11 +95,17 @@ class Slot:
     retained: int | None
     wal_status: str | None
     safe_wal_size: int | None
+    inactive_age: float | None = None
+    invalidation_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NodeSample:
-    """What one server said in one round trip."""
+    """What one server said in one round trip.
+
+    taken_at is the middle of the round trip by this machine's clock; clock_offset is the server's clock minus
+    this machine's at that moment, in seconds, exact to half the round trip.
+    """
 
     taken_at: float
     round_trip: float
@@ -120,6 +130,11 @@ class NodeSample:
     receiver: Receiver | None
     slots: tuple[Slot, ...]
     history: TimelineHistory | None  # of the current timeline; None on timeline 1 or when unreadable
+    clock_offset: float | None = None
+    primary_conninfo_application_name: str | None = None
+    primary_slot_name: str | None = None
+    wal_receiver_status_interval: float | None = None  # seconds; 0 switches status replies off
+    wal_receiver_timeout: float | None = None  # seconds; 0 switches the timeout off
 
     @property
     def position(self) -> LSN | None:
@@ -142,7 +157,11 @@ class NodeFailure:
 
 @dataclass(frozen=True, slots=True)
 class Gaps:
-    """Bytes between the upstream's position and each stage of one downstream; None is unknown."""
+    """Bytes between the upstream's current position and each stage of one downstream; None is unknown.
+
+    All four start at the same place, the end of WAL the upstream holds (NodeSample.position), so they grow
+    from unsent to replay: unsent ends at sent_lsn, write at write_lsn, flush at flush_lsn, replay at replay_lsn.
+    """
 
     unsent: int | None
     write: int | None
@@ -155,7 +174,9 @@ class Link:
     """One replication edge, joined from both of its ends.
 
     upstream and downstream are node names; downstream is the application_name when no watched node matches.
-    evidence_age is the age of the standby's own last word about its position, in seconds.
+    evidence_age is the age of the standby's own last word about its position, in seconds. time_lag is how long
+    ago the upstream stood where the downstream has replayed to, in seconds; None when idle or unknown, which
+    gaps.replay tells apart.
     """
 
     upstream: str
@@ -169,7 +190,11 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node as both its own sample and its neighbours' words describe it."""
+    """A node as both its own sample and its neighbours' words describe it.
+
+    role and state are what can be said now: a node that fails to answer has role UNKNOWN whatever it was.
+    upstream is the node it streams from or, while it streams from none, last streamed from.
+    """
 
     name: str
     address: str  # host:port, never a password

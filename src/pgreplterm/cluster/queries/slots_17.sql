@@ -1,0 +1,13 @@
+-- inactive_since and invalidation_reason appeared in 17.
+SELECT COALESCE(pg_catalog.json_agg(pg_catalog.json_build_object(
+    'name', s.slot_name,
+    'kind', s.slot_type,
+    'active', s.active,
+    'active_pid', s.active_pid,
+    'restart_lsn', s.restart_lsn,
+    'wal_status', s.wal_status,
+    'safe_wal_size', s.safe_wal_size,
+    'inactive_age', EXTRACT(epoch FROM pg_catalog.clock_timestamp() - s.inactive_since),
+    'invalidation_reason', s.invalidation_reason
+) ORDER BY s.slot_name), '[]')
+FROM pg_catalog.pg_replication_slots AS s
