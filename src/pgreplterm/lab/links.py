@@ -1,0 +1,151 @@
+"""The replication edges of a lab and the relay process that carries them.
+
+Owns: ``links.json``, starting the relay, and awaiting its acknowledgement of a change. Must not: move bytes.
+
+Every edge "pg2<-pg1" (downstream first) has a port of its own, so that it can be faulted without touching the
+configuration of a server.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pgreplterm
+from pgreplterm.lab import process
+from pgreplterm.lab.conninfo import HOST
+from pgreplterm.lab.errors import LabError
+from pgreplterm.lab.process import ProcessId
+from pgreplterm.lab.state import replace_file
+
+FILE_NAME = "links.json"
+RELAY_TIMEOUT = 15.0
+"""Seconds to wait for the relay's acknowledgement; it takes milliseconds unless the machine is starved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """One replication edge: the relay listens on ``listen`` and forwards to the upstream's own port."""
+
+    downstream: str
+    upstream: str
+    listen: int
+    target_port: int
+
+    @property
+    def name(self) -> str:
+        """How the edge is called everywhere."""
+        return edge_name(self.downstream, self.upstream)
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """All edges of a lab; serial grows with every change."""
+
+    serial: int = 0
+    edges: tuple[Edge, ...] = ()
+
+    def edge(self, downstream: str, upstream: str) -> Edge | None:
+        """The edge between those two nodes, or None."""
+        wanted = edge_name(downstream, upstream)
+        return next((edge for edge in self.edges if edge.name == wanted), None)
+
+    def with_edge(self, edge: Edge) -> Links:
+        """The same with one edge more (or replaced)."""
+        return Links(self.serial + 1, (*self._except({edge.name}), edge))
+
+    def without(self, edges: Iterable[Edge]) -> Links:
+        """The same with some edges less."""
+        return Links(self.serial + 1, self._except({edge.name for edge in edges}))
+
+    def into(self, downstream: str) -> tuple[Edge, ...]:
+        """The edges that feed one node: one, or two while it is being repointed."""
+        return tuple(edge for edge in self.edges if edge.downstream == downstream)
+
+    def _except(self, names: set[str]) -> tuple[Edge, ...]:
+        return tuple(edge for edge in self.edges if edge.name not in names)
+
+
+def edge_name(downstream: str, upstream: str) -> str:
+    """``downstream<-upstream``."""
+    return f"{downstream}<-{upstream}"
+
+
+def read(directory: Path) -> Links:
+    """The edges of the lab in that folder. Raises LabError."""
+    path = directory / FILE_NAME
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        edges = tuple(
+            Edge(edge["downstream"], edge["upstream"], edge["listen"], edge["target_port"])
+            for edge in document["edges"]
+        )
+        return Links(int(document["serial"]), edges)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LabError(f"{path} cannot be read ({type(error).__name__}): take the lab down and up again") from None
+
+
+def write(directory: Path, links: Links) -> None:
+    """Replace the file; the relay reads it when told to."""
+    edges = [{"name": edge.name, "target_host": HOST, **asdict(edge)} for edge in links.edges]
+    replace_file(directory / FILE_NAME, json.dumps({"serial": links.serial, "edges": edges}, indent=1) + "\n")
+
+
+def start_relay(directory: Path) -> ProcessId:
+    """Start the relay of that lab; it still has to acknowledge."""
+    return start_helper(directory, "relay", str(directory / FILE_NAME))
+
+
+def reload_relay(directory: Path, relay: ProcessId | None, serial: int) -> None:
+    """Have a running relay read the file again and wait until it serves that serial. Raises LabError."""
+    found = process.find(relay)
+    if found is None:
+        raise LabError(f"the relay of lab {directory.name!r} is not running: take the lab down and up again")
+    process.send([found], signal.SIGHUP)
+    await_relay(directory, relay, serial)
+
+
+def await_relay(directory: Path, relay: ProcessId | None, serial: int) -> None:
+    """Wait for the acknowledgement of that serial. Raises LabError when a port is taken or the relay ended."""
+    acknowledgement = directory / f"{FILE_NAME}.ack"
+    answer: dict[str, object] = {}
+
+    def settled() -> bool:
+        if acknowledgement.exists():
+            answer.update(json.loads(acknowledgement.read_text(encoding="utf-8")))
+        arrived = answer.get("serial") == serial and relay is not None and answer.get("pid") == relay.pid
+        return arrived or not process.is_running(relay)
+
+    done = process.wait_until(settled, RELAY_TIMEOUT)
+    errors = answer.get("errors")
+    if done and isinstance(errors, dict) and errors:
+        edge, reason = next(iter(errors.items()))
+        raise LabError(f"the relay cannot serve the edge {edge}: {reason}")
+    if not done or not process.is_running(relay):
+        raise LabError(f"the relay of lab {directory.name!r} does not answer: its log is {directory / 'relay.log'}")
+
+
+def start_helper(directory: Path, module: str, *arguments: str) -> ProcessId:
+    """Start ``python -m pgreplterm.lab.MODULE`` as ourselves, detached, logging to MODULE.log. Raises LabError."""
+    argv = [sys.executable, "-m", f"pgreplterm.lab.{module}", *arguments]
+    try:
+        with (directory / f"{module}.log").open("ab") as log:
+            return process.spawn(argv, account=None, output=log, environment=_python_environment())
+    except OSError as error:
+        raise LabError(f"the {module} of lab {directory.name!r} cannot be started: {error.strerror}") from None
+
+
+def _python_environment() -> dict[str, str]:
+    """Ours, with this package importable from any working directory and without PG* variables."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PG") or "PGREPLTERM" in name}
+    here = str(Path(pgreplterm.__file__).parents[1])
+    paths = [here, *(path for path in kept.get("PYTHONPATH", "").split(os.pathsep) if path)]
+    absolute = [str(Path(path).absolute()) for path in dict.fromkeys(paths)]
+    return {**kept, "PYTHONPATH": os.pathsep.join(absolute)}
+
+
