@@ -1,15 +1,46 @@
-"""The front door: joins the command line to the terminal, which otherwise never meet."""
+"""The front door: joins the command line to the terminal, which otherwise never meet.
+
+Owns: that wiring. Must not: import Textual before a screen is wanted.
+"""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pgreplterm.cli.terminal import Prepare
+    from pgreplterm.cluster.connect import Target
+    from pgreplterm.lab.lab import Lab
+
+
+class _Screens:
+    """pgreplterm.cli.terminal.Terminal, by way of pgreplterm.tui."""
+
+    def watch_servers(self, targets: Sequence[Target], title: str, interval: float, ascii_only: bool) -> int:
+        from pgreplterm import tui
+        from pgreplterm.tui.options import TuiOptions
+        from pgreplterm.tui.sources import DsnSource
+
+        source = DsnSource(targets, title, interval)
+        return tui.run(source, drills=False, lab_name=None, options=TuiOptions(ascii_only=ascii_only or None))
+
+    def watch_lab(self, title: str, prepare: Prepare, interval: float, ascii_only: bool) -> tuple[int, Lab | None]:
+        from pgreplterm import tui
+        from pgreplterm.tui.options import TuiOptions
+        from pgreplterm.tui.sources import LabSource
+
+        source = LabSource(title, prepare, interval)
+        status = tui.run(source, drills=True, lab_name=title, options=TuiOptions(ascii_only=ascii_only or None))
+        return status, source.finish()
 
 
 def main() -> None:
     """Run the command line; the exit status is an ExitCode."""
     from pgreplterm.cli import run
 
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:], _Screens()))
 
 
 if __name__ == "__main__":

@@ -13,9 +13,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pgreplterm.cluster.connect import named_target
 from pgreplterm.cluster.model import ClusterSnapshot, Node, NodeState
+from pgreplterm.drill.acks import await_acks
 from pgreplterm.drill.choose import bytes_at_risk, candidates, preflight, primary_is_lost
 from pgreplterm.drill.journal import Journal, Step
 from pgreplterm.drill.loss import client_view
@@ -23,6 +25,8 @@ from pgreplterm.drill.rejoin import Rejoin, Verdict, judge
 from pgreplterm.drill.report import FailoverReport
 from pgreplterm.drill.watch import Watch
 from pgreplterm.errors import DrillFailed
+from pgreplterm.lab.errors import LabError
+from pgreplterm.lab.journal import client_of, read_journal
 from pgreplterm.lab.lab import Lab
 from pgreplterm.wal.lsn import LSN
 
@@ -39,7 +43,7 @@ STEPS = (
 )
 PROBE_INTERVAL = 0.1  # seconds between samples while the drill runs
 PATIENCE = 30.0  # seconds any step may wait for the cluster
-WRITES_BEFORE, WRITES_AFTER = 50, 50  # acknowledged writes wanted on each side of the kill
+WRITES_WANTED = 50  # acknowledged on each side of the kill
 
 
 @dataclass
@@ -49,6 +53,7 @@ class Facts:
     started_at: float
     primary: str = ""
     timeline: int = 0
+    probes: Path | None = None
     at_risk: int | None = None
     killed_at: float = 0.0
     detected_at: float = 0.0
@@ -114,14 +119,18 @@ class Failover:
 
     @contextmanager
     def _probing(self) -> Iterator[None]:
+        facts = self._facts
         with self._step("start prober", undo="stop the prober") as step:
-            self._lab.start_prober()
-            self._lab.await_acks(WRITES_BEFORE, PATIENCE)
-            step.detail = f"{WRITES_BEFORE} writes acknowledged"
+            facts.probes = self._lab.start_prober()
+            await_acks(facts.probes, self._port(facts.primary), WRITES_WANTED, PATIENCE)
+            step.detail = f"{WRITES_WANTED} writes acknowledged by {facts.primary}"
         try:
             yield
         finally:
             self._lab.stop_prober()
+
+    def _port(self, node: str) -> int:
+        return self._lab.state.node(node).port
 
     def _kill(self, watch: Watch) -> None:
         facts = self._facts
@@ -145,9 +154,8 @@ class Failover:
     def _fence(self) -> None:
         """The old primary must be unable to take writes before another may: here, no process of it is left."""
         with self._step("fence") as step:
-            status = next(node for node in self._lab.status() if node.name == self._facts.primary)
-            if status.pid is not None:
-                raise DrillFailed(f"expected {self._facts.primary} to be dead, found its postmaster, pid {status.pid}.")
+            if self._lab.is_running(self._facts.primary):
+                raise DrillFailed(f"expected {self._facts.primary} to be dead, found its postmaster alive.")
             step.detail = f"no process of {self._facts.primary} is left, and nothing restarts it"
 
     def _promote(self, watch: Watch) -> None:
@@ -202,7 +210,8 @@ class Failover:
                 f"{', '.join(sorted(survivors))} to stream on timeline {facts.timeline_after}",
                 PATIENCE,
             )
-            self._lab.await_acks(WRITES_AFTER, PATIENCE)
+            assert facts.probes is not None
+            await_acks(facts.probes, self._port(facts.promoted), WRITES_WANTED, PATIENCE)
             step.detail = f"{', '.join(orphans) or 'nobody'} -> {facts.promoted}"
 
     def _rejoin(self, watch: Watch) -> None:
@@ -210,7 +219,7 @@ class Failover:
         with self._step("rejoin") as step:
             began = time.monotonic()
             self._lab.checkpoint(facts.promoted)
-            directory = self._lab.node(facts.primary).data_directory
+            directory = Path(self._lab.state.node(facts.primary).data_directory)
             assert facts.fork is not None
             facts.verdict = judge(directory, facts.timeline, facts.fork)
             step.observe(f"{facts.verdict.method}: {facts.verdict.reason}")
@@ -229,7 +238,7 @@ class Failover:
         if verdict.method is Rejoin.REWIND:
             try:
                 self._lab.rewind(old, new)
-            except DrillFailed as error:
+            except LabError as error:
                 step.observe(f"pg_rewind failed, rebuilding: {error}")
                 self._lab.rebuild(old, new)
                 self._facts.verdict = Verdict(Rejoin.REBUILD, verdict.end, verdict.beyond, verdict.commits)
@@ -239,18 +248,18 @@ class Failover:
 
     def _measure(self) -> FailoverReport:
         facts, lab = self._facts, self._lab
-        assert facts.verdict is not None and facts.fork is not None
+        assert facts.verdict is not None and facts.fork is not None and facts.probes is not None
         with self._step("measure") as step:
             client = client_view(
-                lab.attempts(),
-                lab.probe_ids(facts.promoted),
-                lab.node(facts.primary).port,
-                lab.node(facts.promoted).port,
+                read_journal(facts.probes),
+                lab.probe_ids(facts.promoted, client_of(facts.probes)),
+                self._port(facts.primary),
+                self._port(facts.promoted),
             )
             step.detail = f"{client.acked} acknowledged, {len(client.lost_ids)} lost"
         return FailoverReport(
             lab=lab.name,
-            server_version=lab.server_version,
+            server_version=lab.state.server_version,
             started_at=facts.started_at,
             killed=facts.primary,
             promoted=facts.promoted,

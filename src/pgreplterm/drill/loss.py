@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from pgreplterm.lab.attempts import Attempt, Outcome
+from pgreplterm.lab.journal import Attempt, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,8 @@ def client_view(attempts: Sequence[Attempt], present: Collection[int], old_port:
     """
     acked = [each for each in attempts if each.outcome is Outcome.OK]
     unknown = [each for each in attempts if each.outcome is Outcome.UNKNOWN]
-    before = [each.ended_at for each in acked if each.server_port == old_port]
-    after = [each.ended_at for each in acked if each.server_port == new_port]
+    before = [each.ended_at for each in acked if each.port == old_port]
+    after = [each.ended_at for each in acked if each.port == new_port]
     return ClientView(
         acked=len(acked),
         errors=sum(each.outcome is Outcome.ERROR for each in attempts),

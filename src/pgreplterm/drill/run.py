@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from pgreplterm.drill.report import FailoverReport, as_json
 from pgreplterm.errors import DrillFailed, PgReplTermError
 from pgreplterm.lab.lab import Lab
 
+_LOCK = ".drill"
 Listener = Callable[[dict[str, Any]], None]
 
 
@@ -49,15 +51,33 @@ def run_failover(lab: Lab, journal_path: Path, listen: Listener) -> FailoverRepo
 
 @contextmanager
 def _only_drill(lab: Lab) -> Iterator[None]:
-    """Hold the lab's drill lock; it goes with the process, however that ends."""
-    handle = os.open(lab.directory / ".drill", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Hold the lab's drill lock, with our pid in it; it goes with the process, however that ends."""
+    handle = os.open(lab.directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(handle)
         raise PgReplTermError(f"a drill is already running on lab {lab.name!r}; wait for it to end.") from None
     try:
+        os.pwrite(handle, str(os.getpid()).encode(), 0)
         yield
+    finally:
+        os.truncate(handle, 0)
+        os.close(handle)
+
+
+def end_running_drill(lab: Lab) -> None:
+    """Interrupt the drill that runs on a lab in another process, if any, and wait until it has let go."""
+    try:
+        handle = os.open(lab.directory / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if holder := os.pread(handle, 20, 0):
+            os.kill(int(holder), signal.SIGTERM)
+        fcntl.flock(handle, fcntl.LOCK_EX)
     finally:
         os.close(handle)
 

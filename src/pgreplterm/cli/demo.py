@@ -1,0 +1,161 @@
+"""``pgreplterm demo``: a lab, its load and the terminal; without a terminal the same run headless.
+
+Owns: the order of that run, and that nothing of it is left behind. Must not: do any part of it itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pgreplterm.cli.terminal import Terminal, is_interactive
+from pgreplterm.errors import ExitCode, PgReplTermError
+
+if TYPE_CHECKING:
+    from pgreplterm.cluster.model import ClusterSnapshot
+    from pgreplterm.drill.report import FailoverReport
+    from pgreplterm.lab.build import LabSpec
+    from pgreplterm.lab.lab import Lab
+
+LOAD_RATE = 200  # rows a second: enough to see, little enough for any machine
+
+
+@click.command()
+@click.option("--standbys", type=click.IntRange(min=1), default=2, show_default=True)
+@click.option("--cascade", type=click.IntRange(min=0), default=1, show_default=True)
+@click.option("--seconds", type=click.FloatRange(min=0), default=2.0, show_default=True, help="Load before the drill.")
+@click.option("--name", default="demo", show_default=True, help="The lab's name.")
+@click.option("--pg-bin", type=click.Path(path_type=Path), help="Folder of postgres, initdb and the rest.")
+@click.option("--json", "as_json", is_flag=True, help="Headless, with one JSON document on stdout.")
+@click.option("--no-tui", is_flag=True, help="Headless, even on a terminal.")
+@click.option("--keep", is_flag=True, help="Leave the lab up at the end.")
+@click.pass_obj
+def demo(
+    terminal: Terminal,
+    standbys: int,
+    cascade: int,
+    seconds: float,
+    name: str,
+    pg_bin: Path | None,
+    as_json: bool,
+    no_tui: bool,
+    keep: bool,
+) -> int:
+    """A real cluster in a second, under load; watch it, kill it, read its WAL. All of it is gone when you leave."""
+    from pgreplterm.lab.build import LabSpec
+
+    spec = LabSpec(name=name, standbys=standbys, cascades=cascade, pg_bin=pg_bin)
+    if as_json or no_tui or not is_interactive():
+        return _headless(spec, seconds, as_json, keep)
+    return _on_screen(terminal, spec, keep)
+
+
+def _on_screen(terminal: Terminal, spec: LabSpec, keep: bool) -> int:
+    built: list[Lab] = []
+
+    def prepare(narrate: Callable[[str], None]) -> Lab:
+        built.append(_up(spec, narrate))
+        return built[0]
+
+    try:
+        return terminal.watch_lab(spec.name, prepare, 1.0, False)[0]
+    finally:
+        for lab in built:
+            _leave(lab, keep)
+
+
+def _headless(spec: LabSpec, seconds: float, as_json: bool, keep: bool) -> int:
+    with _lab(spec, keep) as lab:
+        click.echo(f"load: {LOAD_RATE} rows a second for {seconds:g} s", err=True)
+        time.sleep(seconds)
+        _show(_snapshot(lab))
+        report = _drill(lab)
+        after = _snapshot(lab)
+        _show(after)
+        _print_report(report, after, as_json)
+    return ExitCode.OK
+
+
+@contextmanager
+def _lab(spec: LabSpec, keep: bool) -> Iterator[Lab]:
+    lab = _up(spec, lambda line: click.echo(line, err=True))
+    try:
+        yield lab
+    finally:
+        _leave(lab, keep)
+
+
+def _up(spec: LabSpec, narrate: Callable[[str], None]) -> Lab:
+    """The lab with its load; a load that does not start takes the lab with it."""
+    from pgreplterm.lab.lab import up
+
+    lab = up(spec, narrate)
+    try:
+        lab.start_load(LOAD_RATE)
+    except BaseException:
+        lab.down()
+        raise
+    return lab
+
+
+def _leave(lab: Lab, keep: bool) -> None:
+    from pgreplterm.drill.run import end_running_drill
+
+    if keep:
+        click.echo(
+            f"lab {lab.name} is still up: pgreplterm watch --lab {lab.name}, pgreplterm lab down {lab.name}", err=True
+        )
+        return
+    end_running_drill(lab)
+    lab.down()
+    click.echo(f"lab {lab.name} is gone", err=True)
+
+
+def _snapshot(lab: Lab) -> ClusterSnapshot:
+    from pgreplterm.cluster.connect import named_target
+    from pgreplterm.cluster.sampler import Sampler
+
+    async def sample() -> ClusterSnapshot:
+        async with Sampler([named_target(node.name, lab.dsn(node.name)) for node in lab.nodes]) as sampler:
+            return await sampler.sample_once()
+
+    return asyncio.run(sample())
+
+
+def _show(snapshot: ClusterSnapshot) -> None:
+    from pgreplterm.cli.status import table_lines
+
+    for line in table_lines(snapshot):
+        click.echo(line, err=True)
+
+
+def _drill(lab: Lab) -> FailoverReport:
+    """The failover drill; its journal lies in the lab's folder and goes with it, its report is kept if it can be."""
+    from pgreplterm.cli.drill import run_narrated
+    from pgreplterm.drill.places import state_folder
+    from pgreplterm.drill.report import save
+
+    report = run_narrated(lab, lab.directory / "drill.jsonl")
+    with suppress(PgReplTermError):
+        paths = save(report, state_folder() / "reports")
+        click.echo(f"saved {paths[0]} and {paths[1].name}", err=True)
+    return report
+
+
+def _print_report(report: FailoverReport, after: ClusterSnapshot, as_json: bool) -> None:
+    from pgreplterm.cluster.serialize import snapshot_document
+    from pgreplterm.drill.report import as_json as report_document
+    from pgreplterm.drill.report import as_text
+
+    if not as_json:
+        click.echo(as_text(report))
+        return
+    document: dict[str, Any] = {"cluster": snapshot_document(after), "drill": report_document(report)}
+    click.echo(json.dumps(document, indent=2))

@@ -1,0 +1,34 @@
+"""What the command line asks of the terminal, without knowing it.
+
+Owns: the protocol that ``pgreplterm.__main__`` fulfils, and the question whether there is a terminal at all.
+Must not: import Textual.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pgreplterm.cluster.connect import Target
+    from pgreplterm.lab.lab import Lab
+
+Prepare = Callable[[Callable[[str], None]], "Lab"]
+
+
+class Terminal(Protocol):
+    """Opens screens; each call returns the exit status once the user has left."""
+
+    def watch_servers(self, targets: Sequence[Target], title: str, interval: float, ascii_only: bool) -> int:
+        """Servers named by DSN."""
+        ...
+
+    def watch_lab(self, title: str, prepare: Prepare, interval: float, ascii_only: bool) -> tuple[int, Lab | None]:
+        """A lab, which prepare returns, building it first if it must; and that lab, if it came up."""
+        ...
+
+
+def is_interactive() -> bool:
+    """Whether someone can see a screen and press a key."""
+    return sys.stdin.isatty() and sys.stdout.isatty()

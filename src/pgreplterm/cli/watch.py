@@ -1,0 +1,36 @@
+"""``pgreplterm [watch] [DSN ...]``: the terminal.
+
+Owns: its arguments. Must not: draw.
+"""
+
+from __future__ import annotations
+
+import click
+
+from pgreplterm.cli.terminal import Terminal, is_interactive
+from pgreplterm.errors import PgReplTermError
+
+
+@click.command()
+@click.argument("dsns", nargs=-1, metavar="[DSN]...")
+@click.option("--lab", "lab_name", metavar="NAME", help="Watch this lab; drills may run on it.")
+@click.option("--interval", type=click.FloatRange(min=0.1), default=1.0, show_default=True, help="Seconds a tick.")
+@click.option("--ascii", "ascii_only", is_flag=True, help="No glyphs beyond ASCII.")
+@click.pass_obj
+def watch(terminal: Terminal, dsns: tuple[str, ...], lab_name: str | None, interval: float, ascii_only: bool) -> int:
+    """Watch a cluster in the terminal. A DSN is whatever psql takes; none means PG* variables and libpq's defaults."""
+    if lab_name is not None and dsns:
+        raise click.UsageError("--lab and DSN arguments exclude each other")
+    if not is_interactive():
+        raise PgReplTermError(
+            "expected a terminal to draw on, found none; for scripts there is: pgreplterm status --json"
+        )
+    if lab_name is not None:
+        from pgreplterm.lab.lab import Lab
+
+        lab = Lab.load(lab_name)
+        return terminal.watch_lab(lab_name, lambda _: lab, interval, ascii_only)[0]
+    from pgreplterm.cluster.connect import targets
+
+    watched = targets(dsns)
+    return terminal.watch_servers(watched, watched[0].address, interval, ascii_only)
