@@ -21,7 +21,8 @@ from pgreplterm.wal.source import CHUNK, Run, Segment, WalSource, fill, open_byt
 class Chunk:
     """length bytes (whole pages) at lsn; data is valid until the next chunk is asked for.
 
-    short marks the last chunk of a file that ends before its segment does.
+    short marks the last chunk of a file that ends before its segment does; tail is how many bytes of an unfinished
+    page that file holds behind it.
     """
 
     segment: Segment
@@ -29,6 +30,7 @@ class Chunk:
     data: Any
     length: int
     short: bool
+    tail: int
 
 
 def chunks(source: WalSource, run: Run, start: int = 0) -> Iterator[Chunk]:
@@ -46,7 +48,7 @@ def chunks(source: WalSource, run: Run, start: int = 0) -> Iterator[Chunk]:
                 wanted = min(CHUNK, source.segment_size - offset)
                 got = fill(stream, view[:wanted], segment.path)
                 whole = got - got % source.page_size
-                yield Chunk(segment, segment.start + offset, data, whole, got < wanted)
+                yield Chunk(segment, segment.start + offset, data, whole, got < wanted, got - whole)
                 if got < wanted:
                     return
                 offset += whole

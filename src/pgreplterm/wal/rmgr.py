@@ -56,7 +56,7 @@ _NAMES: dict[int, dict[int, str]] = {
          0x50: "DESUMMARIZE", 0x90: "INSERT+INIT", 0xA0: "UPDATE+INIT"},
     18: {0x00: "ZEROPAGE", 0x10: "TRUNCATE"},
     19: {0x00: "SET", 0x10: "DROP"},
-    20: {0x00: "Generic"},
+    20: dict.fromkeys(range(0, 256, 16), "Generic"),  # generic_identify does not look at info
     21: {0x00: "MESSAGE"},
 }  # fmt: skip
 

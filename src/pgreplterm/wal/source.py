@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,6 +106,10 @@ def _block_size_beside(folder: Path) -> int:
 
 
 def _open_file(path: Path) -> WalSource:
+    if not stat.S_ISREG(path.stat().st_mode):  # a pipe would make us wait for its writer
+        raise WalError(
+            f"{path}: expected a WAL segment, a pg_wal folder or a data directory; found a device or a pipe."
+        )
     data = _first_bytes(path)
     if not data:
         raise WalError(f"{path}: expected a WAL segment, found an empty file.")
@@ -134,7 +139,7 @@ def _open_folder(folder: Path, block_size: int) -> WalSource:
     segments = [
         Segment(entry, name, name.number(size), name.start(size), entry.stat().st_size) for name, entry in named
     ]
-    runs = tuple(_runs(segments))
+    runs = tuple(_runs(segments, size))
     return _source(folder, header, wal_format, block_size, runs, _histories(folder), single=False)
 
 
@@ -175,17 +180,25 @@ def _first_readable(folder: Path, entries: list[Path]) -> tuple[PageHeader, WalF
     raise problem or WalError(f"{folder}: expected WAL; found only segments that were never written.")
 
 
-def _runs(segments: list[Segment]) -> Iterator[Run]:
-    """Split sorted segments where the timeline changes or a number is missing; a whole file hides its .partial."""
+def _runs(segments: list[Segment], segment_size: int) -> Iterator[Run]:
+    """Split sorted segments where the timeline changes, a number is missing, or a file ends early.
+
+    A whole file hides its .partial.
+    """
     current: list[Segment] = []
     for segment in segments:
         if current and segment.timeline == current[-1].timeline and segment.number == current[-1].number:
             continue
-        if current and (segment.timeline != current[-1].timeline or segment.number != current[-1].number + 1):
+        if current and not _goes_on(current[-1], segment, segment_size):
             yield Run(current[-1].timeline, tuple(current))
             current = []
         current.append(segment)
     yield Run(current[-1].timeline, tuple(current))
+
+
+def _goes_on(before: Segment, segment: Segment, segment_size: int) -> bool:
+    is_cut = before.name.compression is None and before.stored_size < segment_size
+    return segment.timeline == before.timeline and segment.number == before.number + 1 and not is_cut
 
 
 def _histories(folder: Path) -> tuple[TimelineHistory, ...]:

@@ -23,6 +23,7 @@ from pgreplterm.wal.source import Run, WalSource, read_at
 from pgreplterm.wal.walker import Break, Code, Walker
 
 _CANDIDATES_TRIED = 1000
+_CHASES = 3  # how often the end of a file that grows is followed
 
 
 class EndKind(StrEnum):
@@ -89,19 +90,29 @@ def verify_run(source: WalSource, run: Run) -> RunReport:
     """Walk one run to its end, and on behind every damage that later records prove."""
     walkers: list[Walker] = []
     damages: list[Damage] = []
-    start = run.segments[0].start
+    start, chased = run.segments[0].start, 0
     while True:
         walker = new_walker(source, start, collect=False)
         walkers.append(walker)
         last_chunk = _drive(source, run, walker)
-        if walker.stopped is None:
-            break
         resumed = _resume(source, run, walker)
-        if resumed is None:
+        end = _end(source, run, walker, last_chunk)
+        # Asked last: whatever was read after the stop may have been written after it, too.
+        growing = _has_grown(source, run, walker)
+        if growing and chased < _CHASES:
+            chased, start = chased + 1, walker.partial or walker.position
+        elif growing or resumed is None or walker.stopped is None:
             break
-        damages.append(Damage(walker.stopped, resumed))
-        start = resumed
-    end, sentence = _end(source, run, walker, last_chunk)
+        else:
+            damages.append(Damage(walker.stopped, resumed))
+            start = resumed
+    if growing:
+        end = EndKind.CLEAN, f"clean end: read to {walker.position}; the server is writing on."
+    return _report(run, walkers, tuple(damages), *end)
+
+
+def _report(run: Run, walkers: list[Walker], damages: tuple[Damage, ...], end: EndKind, sentence: str) -> RunReport:
+    walker = walkers[-1]
     return RunReport(
         run=run,
         first=next((each.first for each in walkers if each.first is not None), None),
@@ -111,7 +122,7 @@ def verify_run(source: WalSource, run: Run) -> RunReport:
         record_bytes=sum(each.record_bytes for each in walkers),
         images=sum(each.images for each in walkers),
         image_bytes=sum(each.image_bytes for each in walkers),
-        damages=tuple(damages),
+        damages=damages,
         end=end,
         sentence=sentence,
     )
@@ -126,13 +137,29 @@ def _drive(source: WalSource, run: Run, walker: Walker) -> Chunk | None:
     return chunk
 
 
+def _has_grown(source: WalSource, run: Run, walker: Walker) -> bool:
+    """Whether a second look gets past the break: a server has written there since the first.
+
+    The look begins at the last good record, so that a page header that is really wrong still stops it.
+    """
+    if walker.stopped is None:
+        return False
+    again = new_walker(source, walker.last or run.segments[0].start, collect=False)
+    wanted = 2 if walker.last else 1
+    for chunk in chunks(source, run, again.position):
+        if not again.push(chunk.lsn, chunk.data, chunk.length) or again.records >= wanted:
+            break
+    return again.records >= wanted
+
+
 def _resume(source: WalSource, run: Run, walker: Walker) -> LSN | None:
     """The first later record that proves the stream went on behind the break, or None.
 
     Its xl_prev is the last good record or a later one; that of what an earlier use of the file left is older.
     """
     stopped = walker.stopped
-    assert stopped is not None
+    if stopped is None:
+        return None
     page_refused = stopped.lsn != stopped.record and walker.partial is None
     after = stopped.record if page_refused else stopped.record + 8
     floor = walker.last or LSN(1)
@@ -188,7 +215,7 @@ def _exhausted_end(source: WalSource, run: Run, walker: Walker, chunk: Chunk | N
     segment = run.segments[-1] if chunk is None else chunk.segment
     following = source.segment_name(run.timeline, segment.number + 1)
     if chunk is not None and chunk.short:
-        length = chunk.lsn + chunk.length - segment.start
+        length = chunk.lsn + chunk.length + chunk.tail - segment.start
         return EndKind.CUT_FILE, (
             f"cut file: {segment.file_name} holds {length} bytes, expected {source.segment_size}; "
             f"the last whole record begins at {walker.last or 'none'}."
