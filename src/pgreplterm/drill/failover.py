@@ -122,6 +122,7 @@ class Failover:
         facts = self._facts
         with self._step("start prober", undo="stop the prober") as step:
             facts.probes = self._lab.start_prober()
+            step.observe(f"the prober writes on {facts.primary}")
             await_acks(facts.probes, self._port(facts.primary), WRITES_WANTED, PATIENCE)
             step.detail = f"{WRITES_WANTED} writes acknowledged by {facts.primary}"
         try:
@@ -230,6 +231,8 @@ class Failover:
                 PATIENCE,
             )
             facts.rejoin_seconds = time.monotonic() - began
+            if dropped := self._lab.drop_unused_slots(facts.primary):
+                step.observe(f"dropped slots of {facts.primary} that nobody uses: {', '.join(dropped)}")
             step.detail = f"{facts.primary} by {facts.verdict.method} in {facts.rejoin_seconds:.3f} s"
 
     def _bring_back(self, step: Step, verdict: Verdict) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import pwd
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -66,13 +67,9 @@ def _unprivileged() -> list[pwd.struct_passwd]:
     found = []
     sudo_uid = os.environ.get("SUDO_UID", "")
     if sudo_uid.isdigit() and int(sudo_uid) != 0:
-        try:
+        with suppress(KeyError):  # a uid without a passwd entry cannot run initdb
             found.append(pwd.getpwuid(int(sudo_uid)))
-        except KeyError:
-            pass  # a uid without a passwd entry cannot run initdb
     for name in ("postgres", "nobody"):
-        try:
+        with suppress(KeyError):
             found.append(pwd.getpwnam(name))
-        except KeyError:
-            continue
     return found

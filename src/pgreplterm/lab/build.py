@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pgreplterm.cluster.model import Role
 from pgreplterm.lab import binaries, demolish, links, places, process, server, sql, state, tools
 from pgreplterm.lab.account import Account, server_account
 from pgreplterm.lab.binaries import Binaries
@@ -26,7 +25,7 @@ from pgreplterm.lab.errors import LabError
 from pgreplterm.lab.links import Edge, Links
 from pgreplterm.lab.ports import Reservation
 from pgreplterm.lab.site import Site
-from pgreplterm.lab.state import LabState, NodeRecord, Phase
+from pgreplterm.lab.state import LabState, NodeRecord, Part, Phase
 
 Narrate = Callable[[str], None]
 """Takes one sentence about what is being done."""
@@ -82,9 +81,7 @@ def build(spec: LabSpec, narrate: Narrate) -> Site:
 class _Builder:
     """The steps, in order; self.lab is what state.json says."""
 
-    def __init__(
-        self, spec: LabSpec, directory: Path, account: Account, programs: Binaries, narrate: Narrate
-    ) -> None:
+    def __init__(self, spec: LabSpec, directory: Path, account: Account, programs: Binaries, narrate: Narrate) -> None:
         self._spec = spec
         self._programs = programs
         self._narrate = narrate
@@ -105,8 +102,6 @@ class _Builder:
             self._server_ports.release()
         primary, standbys, cascades = self._by_role()
         self._start([primary])
-        with self._site.connect(self._lab.node(primary.name)) as link:
-            self._save(replace(self._lab, server_version=sql.server_version(link)))
         for upstreams, followers in (([primary], standbys), (standbys, cascades)):
             if followers:
                 self._create_slots(upstreams, followers)
@@ -120,12 +115,12 @@ class _Builder:
         standbys = [f"pg{number + 2}" for number in range(spec.standbys)]
         upstreams = ["", *["pg1"] * spec.standbys]
         upstreams += [standbys[number % spec.standbys] for number in range(spec.cascades)]
-        roles = [Role.PRIMARY] + [Role.STANDBY] * spec.standbys + [Role.CASCADE] * spec.cascades
+        roles = [Part.PRIMARY] + [Part.STANDBY] * spec.standbys + [Part.CASCADE] * spec.cascades
         nodes = []
         for number, (upstream, role) in enumerate(zip(upstreams, roles, strict=True)):
             name = f"pg{number + 1}"
             data = str(directory / name / "data")
-            nodes.append(NodeRecord(name, self._server_ports.ports[number], upstream or None, data, role.value))
+            nodes.append(NodeRecord(name, self._server_ports.ports[number], upstream or None, data, role))
         return LabState(
             name=spec.name,
             created_at=time.time(),
@@ -162,7 +157,7 @@ class _Builder:
             make_data_directory(node, self._site.account)
 
     def _initdb(self) -> None:
-        """Run initdb; meanwhile start the relay and import psycopg."""
+        """Run initdb; meanwhile start the relay and import what is needed afterwards."""
         password = secrets.token_urlsafe(24)
         pwfile = self._site.directory / "initdb-password"
         self._write_secret(pwfile, password)
@@ -171,7 +166,7 @@ class _Builder:
         try:
             self._edge_ports.release()
             self._save(replace(self._lab, relay=links.start_relay(self._site.directory)))
-            sql.preload()
+            preload()
             running.finish()
             links.await_relay(self._site.directory, self._lab.relay, serial=1)
         finally:
@@ -207,8 +202,8 @@ class _Builder:
 
     def _by_role(self) -> tuple[NodeRecord, list[NodeRecord], list[NodeRecord]]:
         first, *others = self._lab.nodes
-        standbys = [node for node in others if node.role == Role.STANDBY]
-        return first, standbys, [node for node in others if node.role == Role.CASCADE]
+        standbys = [node for node in others if node.role is Part.STANDBY]
+        return first, standbys, [node for node in others if node.role is Part.CASCADE]
 
     def _start(self, nodes: Sequence[NodeRecord]) -> None:
         """Start some servers side by side and wait for all."""
@@ -236,6 +231,13 @@ class _Builder:
             wanted = {node.name for node in self._lab.nodes if node.upstream == upstream.name}
             if wanted:
                 await_streaming(self._site, upstream.name, wanted)
+
+
+def preload() -> None:
+    """Import what takes long and is needed only once a server runs."""
+    import psycopg  # noqa: F401
+
+    import pgreplterm.lab.status  # noqa: F401
 
 
 def make_data_directory(node: NodeRecord, account: Account) -> None:

@@ -24,4 +24,3 @@ class StateDamaged(LabError):
 
 class ToolFailed(LabError):
     """A PostgreSQL program (initdb, pg_rewind, ...) ended badly; the sentence carries its own last line."""
-

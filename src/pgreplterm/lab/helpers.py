@@ -60,9 +60,7 @@ def start_prober(site: Site, interval: float) -> Path:
     client = lab.probes + 1
     path = site.directory / f"probe-{client}.tsv"
     identity = links.start_helper(site.directory, "prober", str(site.directory), str(path), f"{interval:g}")
-    state.write(
-        site.directory, replace(lab, probes=client, prober=HelperRecord(identity, str(path), interval))
-    )
+    state.write(site.directory, replace(lab, probes=client, prober=HelperRecord(identity, str(path), interval)))
     _await_first(site, identity, "prober", lambda: _acknowledged(path))
     return path
 

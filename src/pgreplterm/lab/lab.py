@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pgreplterm.lab import build, demolish, helpers, journal, links, places, process, server, state, surgery
 from pgreplterm.lab.build import LabSpec, Narrate
@@ -21,13 +22,19 @@ from pgreplterm.lab.errors import LabError, StateDamaged
 from pgreplterm.lab.links import Edge
 from pgreplterm.lab.site import Site, update
 from pgreplterm.lab.state import LabState, NodeRecord
-from pgreplterm.lab.status import Activity, NodeStatus, status
 from pgreplterm.lab.surgery import Rewound
 
-__all__ = ["Activity", "Lab", "LabSpec", "NodeStatus", "Rewound", "remove", "up"]
+if TYPE_CHECKING:
+    from pgreplterm.lab.status import NodeStatus
+
+__all__ = ["Lab", "LabSpec", "Rewound", "remove", "up"]
 
 
-def up(spec: LabSpec, narrate: Narrate = lambda sentence: None) -> Lab:
+def silence(sentence: str) -> None:
+    """Narrate nothing."""
+
+
+def up(spec: LabSpec, narrate: Narrate = silence) -> Lab:
     """Build a lab and return it with every standby streaming.
 
     narrate gets one sentence a step. Raises LabError (LabExists when the name is taken), and leaves nothing
@@ -101,6 +108,8 @@ class Lab:
 
     def status(self) -> tuple[NodeStatus, ...]:
         """What each node does now; a server that does not answer costs a few seconds."""
+        from pgreplterm.lab.status import status  # 60 ms of imports that a build does meanwhile
+
         return status(self._site)
 
     def is_running(self, node: str) -> bool:
@@ -166,6 +175,11 @@ class Lab:
         """pg_rewind a stopped node to source and make it its standby; it is not started."""
         with state.transaction(self.directory):
             return surgery.rewind(self._site, node, source)
+
+    def drop_unused_slots(self, node: str) -> tuple[str, ...]:
+        """Drop a running node's slots that nobody of the lab streams from; their names."""
+        with state.transaction(self.directory):
+            return surgery.drop_unused_slots(self._site, node)
 
     def rebuild(self, node: str, source: str) -> float:
         """Replace a stopped node by a base backup of source; seconds it took. It is not started."""

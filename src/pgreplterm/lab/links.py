@@ -147,5 +147,3 @@ def _python_environment() -> dict[str, str]:
     paths = [here, *(path for path in kept.get("PYTHONPATH", "").split(os.pathsep) if path)]
     absolute = [str(Path(path).absolute()) for path in dict.fromkeys(paths)]
     return {**kept, "PYTHONPATH": os.pathsep.join(absolute)}
-
-

@@ -74,9 +74,7 @@ class Prober:
             )
         except psycopg.Error as error:
             refused = error.diag.severity_nonlocalized == "ERROR"
-            if not refused:
-                await self._drop()
-            elif error.sqlstate == "25006":  # read-only: the node became a standby, look for another
+            if not refused or error.sqlstate == "25006":  # read-only: it became a standby, look for another
                 await self._drop()
             return (Outcome.ERROR if refused else Outcome.UNKNOWN), str(error)
         if self._warned:

@@ -127,9 +127,7 @@ class Relay:
                 reload.clear()
                 await self._reload()
             reloading = asyncio.create_task(reload.wait())
-            await asyncio.wait(
-                {stopping, reloading}, timeout=ORPHAN_CHECK, return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait({stopping, reloading}, timeout=ORPHAN_CHECK, return_when=asyncio.FIRST_COMPLETED)
             reloading.cancel()
         stopping.cancel()
         for edge in self._edges.values():
@@ -165,8 +163,7 @@ def read_links(path: Path) -> tuple[int, dict[str, EdgeSpec]]:
     """The serial number of the file and its edges by name. Raises OSError, ValueError."""
     document = json.loads(path.read_text())
     edges = [
-        EdgeSpec(edge["name"], edge["listen"], edge["target_host"], edge["target_port"])
-        for edge in document["edges"]
+        EdgeSpec(edge["name"], edge["listen"], edge["target_host"], edge["target_port"]) for edge in document["edges"]
     ]
     return document["serial"], {edge.name: edge for edge in edges}
 

@@ -28,13 +28,8 @@ PROMOTION_POLL = 0.002
 """Seconds between two looks at pg_is_in_recovery(); pg_promote(true) itself looks only every 100 ms."""
 
 
-def preload() -> None:
-    """Import psycopg now, while something else takes time."""
-    import psycopg  # noqa: F401
-
-
 @contextmanager
-def connection(dsn: str, node: str, *, statement_timeout_ms: int = STATEMENT_TIMEOUT_MS) -> Iterator[psycopg.Connection[Any]]:
+def connection(dsn: str, node: str) -> Iterator[psycopg.Connection[Any]]:
     """An autocommit connection. Raises CannotConnect; a statement that fails raises LabError."""
     import psycopg
 
@@ -44,7 +39,7 @@ def connection(dsn: str, node: str, *, statement_timeout_ms: int = STATEMENT_TIM
             autocommit=True,
             connect_timeout=CONNECT_TIMEOUT,
             application_name="pgreplterm lab",
-            options=f"-c statement_timeout={statement_timeout_ms} -c synchronous_commit=local",
+            options=f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c synchronous_commit=local",
         )
     except psycopg.Error as error:
         raise CannotConnect(f"{node} cannot be reached: {_first_line(error)}") from None
@@ -61,11 +56,6 @@ def value(link: psycopg.Connection[Any], statement: LiteralString, *parameters: 
     return None if row is None else row[0]
 
 
-def server_version(link: psycopg.Connection[Any]) -> str:
-    """Such as "18.6"; distributors append their own words after a blank."""
-    return str(value(link, "SELECT current_setting('server_version')")).split()[0]
-
-
 def create_slots(link: psycopg.Connection[Any], names: tuple[str, ...]) -> None:
     """Make the physical slots that do not exist, holding WAL from now on rather than from first use."""
     link.execute(
@@ -75,12 +65,13 @@ def create_slots(link: psycopg.Connection[Any], names: tuple[str, ...]) -> None:
     )
 
 
-def drop_slot(link: psycopg.Connection[Any], name: str) -> None:
-    """Remove a slot unless somebody uses it."""
-    link.execute(
+def drop_slot(link: psycopg.Connection[Any], name: str) -> bool:
+    """Remove a slot unless somebody uses it; whether there was one to remove."""
+    dropped = link.execute(
         "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s AND NOT active",
         [name],
     )
+    return dropped.rowcount > 0
 
 
 def streaming(link: psycopg.Connection[Any]) -> set[str]:

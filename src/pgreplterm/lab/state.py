@@ -26,6 +26,14 @@ FORMAT = 1
 FILE_NAME = "state.json"
 
 
+class Part(StrEnum):
+    """What a node was built as; the same words as ``cluster.model.Role``, which is what it is now."""
+
+    PRIMARY = "primary"
+    STANDBY = "standby"
+    CASCADE = "cascade"
+
+
 class Phase(StrEnum):
     """Whether ``lab up`` has finished."""
 
@@ -41,7 +49,7 @@ class NodeRecord:
     port: int
     upstream: str | None
     data_directory: str
-    role: str
+    role: Part
     process: ProcessId | None = None
 
 
@@ -165,7 +173,7 @@ def _node(document: dict[str, Any]) -> NodeRecord:
         port=int(document["port"]),
         upstream=document["upstream"],
         data_directory=str(document["data_directory"]),
-        role=str(document["role"]),
+        role=Part(document["role"]),
         process=_certain(started) if started["pid"] is not None else None,
     )
 

@@ -126,6 +126,18 @@ def rebuild(site: Site, name: str, source_name: str) -> float:
     return time.monotonic() - begun
 
 
+def drop_unused_slots(site: Site, name: str) -> tuple[str, ...]:
+    """Drop the slots on a running node that no node of the lab streams from; their names.
+
+    A former primary keeps those of its old standbys, which would hold its WAL for ever. Raises LabError.
+    """
+    lab = site.read()
+    node = lab.node(name)
+    unused = tuple(each.name for each in lab.nodes if each.upstream != name)
+    with site.connect(node) as link:
+        return tuple(slot for slot in unused if sql.drop_slot(link, slot))
+
+
 def _base_backup(site: Site, node: NodeRecord, source: NodeRecord) -> None:
     command = [site.tool("pg_basebackup"), "-D", node.data_directory, "-X", "stream", "-c", "fast", "--no-sync"]
     command += ["-S", node.name, "-d", conninfo.keywords(source.port, site.passfile)]

@@ -1,0 +1,208 @@
+"""The failover drill on real clusters: nothing lost, something lost, a broken pg_rewind, an interruption."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from pgreplterm.cluster.connect import named_target
+from pgreplterm.cluster.model import ClusterSnapshot
+from pgreplterm.cluster.sampler import Sampler
+from pgreplterm.drill.report import FailoverReport, as_markdown, save
+from pgreplterm.drill.run import run_failover
+from pgreplterm.errors import ExitCode, PgReplTermError
+from pgreplterm.lab import links
+from pgreplterm.lab.binaries import locate
+from pgreplterm.lab.lab import Lab
+from tests.conftest import MakeLab
+
+Event = dict[str, Any]
+DEADLINE = 60.0
+
+
+def look(lab: Lab) -> ClusterSnapshot:
+    async def sample() -> ClusterSnapshot:
+        async with Sampler([named_target(node.name, lab.dsn(node.name)) for node in lab.nodes]) as sampler:
+            return await sampler.sample_once()
+
+    return asyncio.run(sample())
+
+
+def run(lab: Lab, on_event: Callable[[Event], None] = lambda _: None) -> tuple[FailoverReport, list[Event]]:
+    events: list[Event] = []
+
+    def listen(event: Event) -> None:
+        events.append(event)
+        on_event(event)
+
+    return run_failover(lab, lab.directory / "journal.jsonl", listen), events
+
+
+def starts(event: Event, step: str) -> bool:
+    return event["event"] == "step_started" and event["step"] == step
+
+
+def cut_links(lab: Lab, *standbys: str) -> None:
+    """Nothing of the primary's WAL reaches these standbys any more; the relay closes their edges."""
+    known = links.read(lab.directory)
+    changed = known.without([edge for name in standbys for edge in known.into(name)])
+    links.write(lab.directory, changed)
+    links.reload_relay(lab.directory, lab.state.relay, changed.serial)
+
+
+def await_probes(lab: Lab, node: str) -> None:
+    """Return once the prober's rows show on that node."""
+    deadline = time.monotonic() + DEADLINE
+    while time.monotonic() < deadline:
+        try:
+            if lab.probe_ids(node, 1):
+                return
+        except psycopg.errors.UndefinedTable:
+            pass
+        time.sleep(0.002)
+    raise AssertionError(f"{node} never had a row of the prober")
+
+
+def assert_healthy(lab: Lab, primary: str, timeline: int) -> None:
+    snapshot = look(lab)
+    assert [node.name for node in snapshot.primaries] == [primary]
+    assert {node.timeline for node in snapshot.nodes} == {timeline}
+    assert {str(node.state) for node in snapshot.nodes if node.name != primary} == {"streaming"}
+
+
+def test_a_failover_with_a_cascade_loses_nothing(make_lab: MakeLab, tmp_path: Path) -> None:
+    lab = make_lab(standbys=2, cascades=1)
+    report, events = run(lab)
+    assert (report.killed, report.timeline_before, report.timeline_after) == ("pg1", 1, 2)
+    assert report.client.lost_ids == ()
+    assert report.client.acked >= 100
+    assert report.client.downtime_seconds is not None
+    assert 0 < report.promotion_seconds < report.client.downtime_seconds < DEADLINE
+    assert_healthy(lab, report.promoted, 2)
+    history = (Path(lab.state.node(report.promoted).data_directory) / "pg_wal" / "00000002.history").read_text()
+    assert f"{report.fork_lsn >> 32:X}/{report.fork_lsn & 0xFFFFFFFF:X}" in history
+    slots = {(node.name, slot.name) for node in look(lab).nodes for slot in (node.sample.slots if node.sample else ())}
+    assert not {slot for slot in slots if slot[0] == "pg1"}, "the old primary still holds WAL for its old standbys"
+    as_json, as_md = save(report, tmp_path)
+    assert json.loads(as_json.read_text())["fork_lsn"] == str(report.fork_lsn)
+    assert as_md.read_text() == as_markdown(report)
+    assert [event["event"] for event in events][-1] == "done"
+
+
+def test_the_journal_names_the_undo_before_the_step(lab: Lab) -> None:
+    _, events = run(lab)
+    on_disk = [json.loads(line) for line in (lab.directory / "journal.jsonl").read_text().splitlines()]
+    assert on_disk == events
+    kill = next(event for event in events if starts(event, "kill primary"))
+    assert kill["undo"] == "start pg1"
+    assert kill["t"] <= next(e["t"] for e in events if e["event"] == "step_done" and e["step"] == "kill primary")
+
+
+@pytest.fixture
+def binaries_without_rewind(lab_root: Path) -> Iterator[Path]:
+    """All of PostgreSQL's programs, but a pg_rewind that fails."""
+    folder = lab_root.with_name(f"{lab_root.name}-bin")
+    folder.mkdir(mode=0o755)
+    for program in locate(None).iterdir():
+        if program.name != "pg_rewind":
+            (folder / program.name).symlink_to(program)
+    broken = folder / "pg_rewind"
+    broken.write_text("#!/bin/sh\necho 'pg_rewind: error: broken on purpose' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    yield folder
+    for program in folder.iterdir():
+        program.unlink()
+    folder.rmdir()
+
+
+@pytest.mark.parametrize("rewind_works", [True, False], ids=["pg_rewind", "rebuild"])
+def test_writes_that_no_standby_received_are_counted_as_lost(
+    make_lab: MakeLab, binaries_without_rewind: Path, rewind_works: bool
+) -> None:
+    lab = make_lab(standbys=2, pg_bin=None if rewind_works else binaries_without_rewind)
+
+    def cut_while_it_writes(event: Event) -> None:
+        if event["event"] == "observation" and event["step"] == "start prober":
+            for standby in ("pg2", "pg3"):
+                await_probes(lab, standby)
+            cut_links(lab, "pg2", "pg3")
+
+    report, _ = run(lab, cut_while_it_writes)
+    client = report.client
+    assert report.rejoin == ("pg_rewind" if rewind_works else "rebuild")
+    assert len(client.lost_ids) >= 5, "of the 50 writes before the kill some came after the cut"
+    assert report.divergent_bytes > 0
+    # The old primary's own WAL is the witness: every lost id is a commit past the fork, and there are no others
+    # but those whose acknowledgement never arrived.
+    assert len(client.lost_ids) <= report.divergent_commits <= len(client.lost_ids) + client.unknown
+    assert_healthy(lab, report.promoted, 2)
+
+
+def test_two_drills_do_not_run_on_one_lab(lab: Lab) -> None:
+    refusals: list[str] = []
+
+    def try_another(event: Event) -> None:
+        if starts(event, "preflight"):
+            with pytest.raises(PgReplTermError, match="already running") as refused:
+                run_failover(lab, lab.directory / "second.jsonl", lambda _: None)
+            refusals.append(str(refused.value))
+
+    run(lab, try_another)
+    assert len(refusals) == 1
+
+
+def follow(journal: Path, wanted: Callable[[Event], bool]) -> Event:
+    """The first event of a growing journal that is wanted."""
+    deadline = time.monotonic() + DEADLINE
+    while time.monotonic() < deadline:
+        lines = journal.read_text().split("\n")[:-1] if journal.exists() else []
+        for line in lines:
+            if wanted(json.loads(line)):
+                return dict(json.loads(line))
+        time.sleep(0.01)
+    raise AssertionError(f"{journal}: the event never came")
+
+
+def test_an_interrupted_drill_starts_the_old_primary_again(lab: Lab, tmp_path: Path) -> None:
+    journal = tmp_path / "journal.jsonl"
+    command = [sys.executable, "-m", "pgreplterm", "drill", "run", "failover", "--lab", lab.name, "--yes", lab.name]
+    drill = subprocess.Popen(
+        [*command, "--journal", journal, "--report-dir", tmp_path],
+        env=dict(os.environ),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        follow(journal, lambda event: starts(event, "start prober"))
+        lab.freeze("pg2")  # no witness will confirm the loss, so the drill waits in its detection
+        lab.freeze("pg3")
+        follow(journal, lambda event: starts(event, "detect"))
+        drill.send_signal(signal.SIGTERM)
+        _, said = drill.communicate(timeout=DEADLINE)
+    finally:
+        lab.thaw("pg2")
+        lab.thaw("pg3")
+    assert drill.returncode == ExitCode.INTERRUPTED, said
+    assert "Traceback" not in said
+    assert lab.is_running("pg1")
+    assert lab.state.prober is None
+    assert follow(journal, lambda event: event["event"] == "failed")["detail"] == "interrupted"
+
+
+def test_the_name_must_be_typed(lab: Lab) -> None:
+    command = [sys.executable, "-m", "pgreplterm", "drill", "run", "failover", "--lab", lab.name, "--yes", "other"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == ExitCode.USAGE
+    assert "nothing was done" in done.stderr
+    assert lab.is_running("pg1")
