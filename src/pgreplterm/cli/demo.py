@@ -9,7 +9,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,8 +143,11 @@ def _drill(lab: Lab) -> FailoverReport:
     from pgreplterm.drill.report import save
 
     report = run_narrated(lab, lab.directory / "drill.jsonl")
-    with suppress(PgReplTermError):
+    try:
         paths = save(report, state_folder() / "reports")
+    except PgReplTermError as error:
+        click.echo(f"the report was not saved: {error}", err=True)
+    else:
         click.echo(f"saved {paths[0]} and {paths[1].name}", err=True)
     return report
 

@@ -1,0 +1,103 @@
+"""``pgreplterm demo`` without a terminal: the whole promise in one command, and nothing left of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pgreplterm.errors import ExitCode
+
+COMMAND = [sys.executable, "-m", "pgreplterm", "demo"]
+DEADLINE = 120
+
+
+@pytest.fixture
+def home(tmp_path: Path, lab_root: Path) -> Iterator[dict[str, str]]:
+    """An environment with a home of its own; afterwards no process works in the lab root, and it is empty."""
+    yield {**os.environ, "HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
+    assert not left_running(lab_root)
+    assert not lab_root.exists() or not list(lab_root.iterdir())
+
+
+def left_running(root: Path) -> list[str]:
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        words = " ".join(process.info["cmdline"] or [])
+        if f"{root}/demo" in words and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(words)
+    return found
+
+
+def test_headless_json(home: dict[str, str], tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*COMMAND, "--no-tui", "--json", "--seconds", "0.5"],
+        env=home, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE, check=False,
+    )  # fmt: skip
+    assert done.returncode == ExitCode.OK, done.stderr
+    document = json.loads(done.stdout)
+    nodes = document["cluster"]["nodes"]
+    assert len(nodes) == 4
+    assert {"name", "role", "timeline", "state"} <= set(nodes[0])
+    assert {node["timeline"] for node in nodes} == {2}
+    drill = document["drill"]
+    assert {
+        "kind", "timeline_before", "timeline_after", "fork_lsn", "detection_seconds", "promotion_seconds",
+        "downtime_seconds", "acked", "lost", "rejoin",
+    } <= set(drill)  # fmt: skip
+    assert (drill["kind"], drill["timeline_before"], drill["timeline_after"]) == ("failover", 1, 2)
+    assert drill["lost"] == len(drill["lost_ids"])
+    saved = list((tmp_path / "state" / "pgreplterm" / "reports").glob("*/report.json"))
+    assert [json.loads(path.read_text())["fork_lsn"] for path in saved] == [drill["fork_lsn"]]
+
+
+def test_headless_text_is_what_runs_without_a_terminal(home: dict[str, str]) -> None:
+    done = subprocess.run(
+        [*COMMAND, "--seconds", "0", "--cascade", "0", "--standbys", "1"],
+        env=home, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE, check=False,
+    )  # fmt: skip
+    assert done.returncode == ExitCode.OK, done.stderr
+    assert re.search(r"Timeline +1 -> 2", done.stdout)
+    assert re.search(r"Fork LSN +[0-9A-F]+/[0-9A-F]{8}", done.stdout)
+    assert re.search(r"Downtime +\d+ ms", done.stdout)
+    assert re.search(r"Lost +\d+", done.stdout)
+    assert re.search(r"Rejoin +(follow|pg_rewind|rebuild)", done.stdout)
+    assert "streaming" in done.stderr
+
+
+def test_a_home_that_cannot_be_written_costs_only_the_saved_report(home: dict[str, str]) -> None:
+    nowhere = {**home, "XDG_STATE_HOME": "/proc/nowhere"}
+    done = subprocess.run(
+        [*COMMAND, "--json", "--seconds", "0", "--cascade", "0", "--standbys", "1"],
+        env=nowhere, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE, check=False,
+    )  # fmt: skip
+    assert done.returncode == ExitCode.OK, done.stderr
+    assert "not saved" in done.stderr
+    assert json.loads(done.stdout)["drill"]["timeline_after"] == 2
+
+
+@pytest.mark.parametrize("moment", ["initdb", "starting pg2", "load:", "kill primary ...", "rejoin ..."])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_interrupted_at_any_moment(home: dict[str, str], moment: str, number: signal.Signals) -> None:
+    demo = subprocess.Popen(
+        [*COMMAND, "--no-tui", "--seconds", "0.2", "--cascade", "0"],
+        env=home, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert demo.stderr is not None
+    said = []
+    for line in demo.stderr:
+        said.append(line)
+        if moment in line:
+            demo.send_signal(number)
+            break
+    _, rest = demo.communicate(timeout=DEADLINE)
+    assert demo.returncode == ExitCode.INTERRUPTED, "".join(said) + rest
+    assert "Traceback" not in "".join(said) + rest
