@@ -34,7 +34,9 @@ def test_verify_against_pg_waldump(
         ),
         rounds=1,
     )
-    print(table(f"wal verify, {report.records} records, {report.record_bytes / 1e6:.0f} MB", mine, peer, "pg_waldump -q"))
+    print(
+        table(f"wal verify, {report.records} records, {report.record_bytes / 1e6:.0f} MB", mine, peer, "pg_waldump -q")
+    )
     assert peer.net / mine.net >= PROMISED, "slower than promised; a busy machine shows as a wide spread of repeats"
 
 
