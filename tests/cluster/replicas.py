@@ -5,7 +5,6 @@ Owns: building the tree, and hurting its processes. Must not: know what the clus
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -16,7 +15,9 @@ from typing import Any
 
 import psutil
 
-from tests.wal.servers import Server, require_bin, scratch_folder, unprivileged
+from pgreplterm.lab.account import server_account
+from pgreplterm.lab.binaries import environment, prepare
+from tests.wal.servers import Server, require_bin, scratch_folder
 
 TREE: Mapping[str, str | None] = {"pg1": None, "s1": "pg1", "s2": "pg1", "leaf": "s1"}
 _SETTINGS = {"synchronous_commit": "on", "wal_log_hints": "on", "wal_retrieve_retry_interval": "100ms"}
@@ -62,8 +63,7 @@ class Node(Server):
         """Have the next start be as a standby."""
         signal_file = self.data / "standby.signal"
         signal_file.touch()
-        if ids := unprivileged():
-            os.chown(signal_file, ids["user"], ids["group"])
+        self.account.own(signal_file)
 
     def family(self) -> list[psutil.Process]:
         """The postmaster and every process it started."""
@@ -75,8 +75,8 @@ class Node(Server):
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [self.bin / "postgres", "-D", self.data],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", start_new_session=True,
-                **unprivileged(),
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", env=environment(), start_new_session=True,
+                **self.account.spawn_options,
             )  # fmt: skip
 
     def send(self, what: signal.Signals) -> None:
@@ -121,9 +121,9 @@ class Cluster:
 @contextmanager
 def cluster(major: int, tree: Mapping[str, str | None] = TREE) -> Iterator[Cluster]:
     """A streaming cluster of that major; gone, with its files, at the end."""
-    binaries = require_bin(major)
     made = Cluster()
     with scratch_folder() as scratch:
+        binaries = prepare(require_bin(major), server_account(), scratch / "runtime").directory
         try:
             for name, upstream in tree.items():
                 made.nodes[name] = _node(binaries, scratch / name, name, made[upstream] if upstream else None)
@@ -134,9 +134,9 @@ def cluster(major: int, tree: Mapping[str, str | None] = TREE) -> Iterator[Clust
 
 def _node(binaries: Path, folder: Path, name: str, upstream: Node | None) -> Node:
     folder.mkdir(mode=0o755)
-    if ids := unprivileged():
-        os.chown(folder, ids["user"], ids["group"])
-    node = Node(binaries, folder, {"cluster_name": name}, name=name)
+    account = server_account()
+    account.own(folder)
+    node = Node(binaries, folder, account, {"cluster_name": name}, name=name)
     if upstream is None:
         node.initdb()
         node.configure(**_SETTINGS)

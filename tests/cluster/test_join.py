@@ -196,6 +196,13 @@ def test_two_primaries_of_one_system_are_both_visible() -> None:
     assert [node.name for node in snapshot.primaries] == ["a", "b"]
 
 
+def test_a_dying_primarys_last_word_beside_its_successors_first_is_no_split_brain() -> None:
+    snapshot = joined(seen(primary("a"), overdue=True), seen(primary("b", timeline=2)))
+    assert [node.name for node in snapshot.primaries] == ["b"]
+    assert states(snapshot)["a"] is NodeState.STALE
+    assert [node.name for node in joined(seen(primary("a"), overdue=True)).primaries] == ["a"]
+
+
 class TestDivergence:
     """An old primary that comes back as a standby flickers between attached and not, and is neither."""
 

@@ -5,24 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import uuid
-from collections.abc import Iterator
 
 import pytest
 
 from pgreplterm.cli import run
 from pgreplterm.errors import ExitCode
-from pgreplterm.lab.lab import Lab, LabSpec, up
+from pgreplterm.lab.lab import Lab
 
 from .replicas import Cluster
-
-
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    """A lab: its replication edges run through relays, so no port leads from a standby to its upstream."""
-    made = up(LabSpec(name=f"test-status-{uuid.uuid4().hex[:8]}", standbys=2, cascades=1))
-    yield made
-    made.down()
 
 
 def table(text: str) -> list[list[str]]:
@@ -85,15 +75,15 @@ def test_a_wrong_dsn_is_one_sentence_and_exit_two(capsys: pytest.CaptureFixture[
     assert 'invalid connection option "hots"' in said.err
 
 
-def test_a_lab_by_name_through_its_relays(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["status", "--json", "--lab", lab.name]) == ExitCode.OK
+def test_a_lab_by_name_through_its_relays(shared_lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["status", "--json", "--lab", shared_lab.name]) == ExitCode.OK
     document = json.loads(capsys.readouterr().out)
     assert {node["name"]: node["upstream"] for node in document["nodes"]} == {
-        record.name: record.upstream for record in lab.nodes
+        record.name: record.upstream for record in shared_lab.nodes
     }
     for link in document["links"]:
-        below = next(record for record in lab.nodes if record.name == link["downstream"])
-        above = next(record for record in lab.nodes if record.name == below.upstream)
+        below = next(record for record in shared_lab.nodes if record.name == link["downstream"])
+        above = next(record for record in shared_lab.nodes if record.name == below.upstream)
         assert link["receiver"]["sender_port"] != above.port
 
 

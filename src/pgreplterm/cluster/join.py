@@ -45,6 +45,7 @@ def _node(tick: Tick, index: int, link: Link | None, stale_after: float) -> Node
         upstream_in_recovery=None if above is None else above.in_recovery,
         upstream_denies=_denies(link, above),
         has_diverged=_has_diverged(tick, index, above),
+        superseded=_is_superseded(tick, index),
     )
     role = role_of(seen, around)
     return Node(
@@ -77,12 +78,28 @@ def _has_diverged(tick: Tick, index: int, above: NodeSample | None) -> bool:
     )
 
 
+def _is_superseded(tick: Tick, index: int) -> bool:
+    """What a dying primary said a tick ago, beside its successor's first word, is no split brain."""
+    seen, sample = tick.seen[index], tick.answer(index)
+    if sample is None or sample.in_recovery or not seen.overdue:
+        return False
+    others = (other for other in tick.seen if other is not seen and other.answers and not other.overdue)
+    return any(
+        other.sample is not None
+        and not other.sample.in_recovery
+        and other.sample.system_identifier == sample.system_identifier
+        for other in others
+    )
+
+
 def _only_primary(tick: Tick, sample: NodeSample) -> NodeSample | None:
-    answers = (tick.answer(index) for index in range(len(tick.seen)))
     primaries = [
         other
-        for other in answers
-        if other is not None and not other.in_recovery and other.system_identifier == sample.system_identifier
+        for index in range(len(tick.seen))
+        if (other := tick.answer(index)) is not None
+        and not other.in_recovery
+        and other.system_identifier == sample.system_identifier
+        and not _is_superseded(tick, index)
     ]
     return primaries[0] if len(primaries) == 1 else None
 

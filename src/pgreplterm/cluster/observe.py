@@ -16,13 +16,17 @@ from pgreplterm.cluster.trail import Trail
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """A node as sampling left it. sample is the newest there is, however old; failure is None after a success."""
+    """A node as sampling left it. sample is the newest there is, however old; failure is None after a success.
+
+    overdue: it has been asked again and has not answered yet, so what sample says may be over.
+    """
 
     name: str
     address: str
     sample: NodeSample | None = None
     failure: NodeFailure | None = None
     has_alias: bool = False
+    overdue: bool = False
 
     @property
     def answers(self) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from types import TracebackType
 
 from pgreplterm.cluster.connect import Target
@@ -111,7 +112,7 @@ class Sampler:
         return self._join()
 
     def _join(self) -> ClusterSnapshot:
-        seen = tuple(node.seen for node in self._nodes)
+        seen = tuple(replace(node.seen, overdue=node.is_busy) for node in self._nodes)
         answers = {one.address: one.sample for one in seen if one.answers and one.sample is not None}
         self._trail = self._trail.extended(answers)
         self._latest = join(
@@ -134,14 +135,18 @@ class _Watched:
         self.lacks_privilege = False
         self._retry_after = FIRST_RETRY
 
+    @property
+    def is_busy(self) -> bool:
+        return self.task is not None and not self.task.done()
+
     def is_due(self, now: float) -> bool:
         failure = self.seen.failure
         return failure is None or failure.retry_at is None or failure.retry_at <= now
 
     def start(self, within: float) -> None:
+        if self.is_busy:
+            return
         if self.task is not None:
-            if not self.task.done():
-                return
             self.task.result()  # Unanswered is handled inside; anything else is a defect and must be seen
         self.task = asyncio.create_task(self._attempt(within), name=f"sample {self.seen.name}")
 
@@ -158,7 +163,7 @@ class _Watched:
     def _answered(self, sample: NodeSample) -> None:
         self._retry_after = FIRST_RETRY
         self.lacks_privilege = sample.missing_privilege is not None
-        self.seen = Observation(self.seen.name, self.seen.address, sample, None, has_alias=self.seen.has_alias)
+        self.seen = replace(self.seen, sample=sample, failure=None)
 
     def _failed(self, error: Unanswered) -> None:
         now = time.time()
@@ -166,6 +171,4 @@ class _Watched:
         failure = NodeFailure(error.state, error.reason, since, now + self._retry_after)
         self._retry_after = min(2 * self._retry_after, LAST_RETRY)
         self.lacks_privilege = error.no_privilege
-        self.seen = Observation(
-            self.seen.name, self.seen.address, self.seen.sample, failure, has_alias=self.seen.has_alias
-        )
+        self.seen = replace(self.seen, failure=failure)

@@ -39,11 +39,12 @@ class Surroundings:
     upstream_in_recovery: bool | None  # None: not watched, or not answering
     upstream_denies: bool  # the upstream answers and lists no walsender for this very walreceiver
     has_diverged: bool
+    superseded: bool  # overdue, last seen as a primary, while another primary of its cluster answers now
 
 
 def role_of(seen: Observation, around: Surroundings) -> Role:
     """UNKNOWN for a node that fails to answer, whatever it was: it may come back as anything."""
-    if not seen.answers or seen.sample is None:
+    if not seen.answers or seen.sample is None or around.superseded:
         return Role.UNKNOWN
     if not seen.sample.in_recovery:
         return Role.PRIMARY
@@ -56,7 +57,7 @@ def state_of(seen: Observation, around: Surroundings, now: float, stale_after: f
         return seen.failure.state
     if seen.sample is None:
         return NodeState.UNKNOWN
-    if now - seen.sample.taken_at > stale_after:
+    if around.superseded or now - seen.sample.taken_at > stale_after:
         return NodeState.STALE
     if not seen.sample.in_recovery:
         return NodeState.RUNNING
