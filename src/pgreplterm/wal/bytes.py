@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pgreplterm.wal.files import read_at
 from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.page import read_page_header
-from pgreplterm.wal.source import Segment, WalSource, read_at
+from pgreplterm.wal.source import Segment, WalSource
 
 
 @dataclass(frozen=True, slots=True)

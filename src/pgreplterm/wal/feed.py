@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from pgreplterm._walscan import ffi
+from pgreplterm.wal.errors import WalError
+from pgreplterm.wal.files import CHUNK, fill, open_bytes
 from pgreplterm.wal.lsn import LSN
-from pgreplterm.wal.source import CHUNK, Run, Segment, WalSource, fill, open_bytes
+from pgreplterm.wal.source import Run, Segment, WalSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,10 @@ class Chunk:
 
 
 def chunks(source: WalSource, run: Run, start: int = 0) -> Iterator[Chunk]:
-    """The run's bytes from the page that holds start on. Ends after a short file: what follows is not joined to it."""
+    """The run's bytes from the page that holds start on. Ends after a short file: what follows is not joined to it.
+
+    An archive is read past its last byte, which is when its own checksum is compared. Raises WalError.
+    """
     # Page-aligned, which malloc's memory is not: the kernel's copy into it is then three times as fast.
     buffer = mmap.mmap(-1, CHUNK)
     view, data = memoryview(buffer), ffi.from_buffer(buffer)
@@ -52,6 +57,8 @@ def chunks(source: WalSource, run: Run, start: int = 0) -> Iterator[Chunk]:
                 if got < wanted:
                     return
                 offset += whole
+            if segment.name.compression and fill(stream, view[:1], segment.path):
+                raise WalError(f"{segment.path}: expected {source.segment_size} bytes of WAL in it, found more.")
 
 
 def _skip(stream: IO[bytes], length: int, view: memoryview, segment: Segment) -> None:

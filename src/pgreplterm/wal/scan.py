@@ -26,8 +26,8 @@ class Scan:
     stopped: Break | None
 
 
-def new_walker(source: WalSource, start: LSN, *, collect: bool) -> Walker:
-    """A walker for this source's format and sizes, beginning at start (LSN)."""
+def new_walker(source: WalSource, start: LSN, *, collect: bool, timeline: int = 0) -> Walker:
+    """A walker for this source's format and sizes, beginning at start (LSN) on that timeline or later."""
     return Walker(
         source.format,
         source.page_size,
@@ -35,6 +35,7 @@ def new_walker(source: WalSource, start: LSN, *, collect: bool) -> Walker:
         start,
         block_size=source.block_size,
         system_identifier=source.system_identifier,
+        timeline=timeline,
         collect=collect,
     )
 

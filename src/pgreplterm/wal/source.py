@@ -1,29 +1,25 @@
 """Where WAL comes from: one segment file, a pg_wal folder, or a data directory.
 
-Owns: finding segments, ordering them into runs, and yielding their bytes in whole pages; plain, .gz and .zst.
-Must not: judge records. A segment's bytes are never held whole; one small buffer is reused.
+Owns: finding segments, what their first page says, and ordering them into runs.
+Must not: judge records, or read more of a file than its first page header.
 """
 
 from __future__ import annotations
 
-import gzip
-import io
-import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
 
-from pgreplterm.wal.control import read_control
+from pgreplterm.wal.control import ControlFile, read_control
 from pgreplterm.wal.errors import WalError
+from pgreplterm.wal.files import read_at
 from pgreplterm.wal.format import WalFormat
 from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.page import LONG_HEADER, PageHeader, read_first_page, read_page_header
 from pgreplterm.wal.segment import SegmentName, parse_segment_name, segment_name
 from pgreplterm.wal.timeline import TimelineHistory, parse_history
 
-CHUNK = 256 * 1024
 _ZERO_HEADER = bytes(LONG_HEADER)
 DEFAULT_BLOCK_SIZE = 8192
 
@@ -67,6 +63,7 @@ class WalSource:
     page_size: int
     block_size: int
     system_identifier: int
+    server_state: str | None  # pg_controldata's word, where a pg_control lies beside it
     runs: tuple[Run, ...]
     histories: tuple[TimelineHistory, ...]
     single: bool  # one file was named, not a folder
@@ -91,18 +88,19 @@ def open_source(path: Path | str) -> WalSource:
         if not path.is_dir():
             return _open_file(path)
         if (path / "global" / "pg_control").exists() and (path / "pg_wal").is_dir():
-            return _open_folder(path / "pg_wal", read_control(path).block_size)
-        return _open_folder(path, _block_size_beside(path))
+            return _open_folder(path / "pg_wal")
+        return _open_folder(path)
     except OSError as error:
         raise WalError(
             f"{path}: expected a WAL segment, a pg_wal folder or a data directory; {error.strerror}."
         ) from error
 
 
-def _block_size_beside(folder: Path) -> int:
+def _control_beside(folder: Path) -> ControlFile | None:
+    """The control file of the data directory that this pg_wal belongs to."""
     if folder.name == "pg_wal" and (folder.parent / "global" / "pg_control").exists():
-        return read_control(folder.parent).block_size
-    return DEFAULT_BLOCK_SIZE
+        return read_control(folder.parent)
+    return None
 
 
 def _open_file(path: Path) -> WalSource:
@@ -110,7 +108,7 @@ def _open_file(path: Path) -> WalSource:
         raise WalError(
             f"{path}: expected a WAL segment, a pg_wal folder or a data directory; found a device or a pipe."
         )
-    data = _first_bytes(path)
+    data = read_at(path, 0, LONG_HEADER)
     if not data:
         raise WalError(f"{path}: expected a WAL segment, found an empty file.")
     header, wal_format = read_first_page(data, str(path))
@@ -122,11 +120,11 @@ def _open_file(path: Path) -> WalSource:
         name = SegmentName(header.timeline, number // per_id, number % per_id, False, compression)
     start = LSN(name.number(header.segment_size) * header.segment_size)
     segment = Segment(path, name, name.number(header.segment_size), start, path.stat().st_size)
-    block_size = _block_size_beside(path.parent)
-    return _source(path, header, wal_format, block_size, (Run(name.timeline, (segment,)),), (), single=True)
+    control = _control_beside(path.parent)
+    return _source(path, header, wal_format, control, (Run(name.timeline, (segment,)),), (), single=True)
 
 
-def _open_folder(folder: Path, block_size: int) -> WalSource:
+def _open_folder(folder: Path) -> WalSource:
     named = sorted(
         (name, entry)
         for entry in folder.iterdir()
@@ -140,14 +138,15 @@ def _open_folder(folder: Path, block_size: int) -> WalSource:
         Segment(entry, name, name.number(size), name.start(size), entry.stat().st_size) for name, entry in named
     ]
     runs = tuple(_runs(segments, size))
-    return _source(folder, header, wal_format, block_size, runs, _histories(folder), single=False)
+    control = _control_beside(folder)
+    return _source(folder, header, wal_format, control, runs, _histories(folder), single=False)
 
 
 def _source(
     path: Path,
     header: PageHeader,
     wal_format: WalFormat,
-    block_size: int,
+    control: ControlFile | None,
     runs: tuple[Run, ...],
     histories: tuple[TimelineHistory, ...],
     *,
@@ -158,8 +157,9 @@ def _source(
         format=wal_format,
         segment_size=header.segment_size,
         page_size=header.page_size,
-        block_size=block_size,
+        block_size=control.block_size if control else DEFAULT_BLOCK_SIZE,
         system_identifier=header.system_identifier,
+        server_state=control.state if control else None,
         runs=runs,
         histories=histories,
         single=single,
@@ -170,7 +170,7 @@ def _first_readable(folder: Path, entries: list[Path]) -> tuple[PageHeader, WalF
     """The first segment that says what it is: preallocated files are zero, others may be damaged."""
     problem: WalError | None = None
     for entry in entries:
-        data = _first_bytes(entry)
+        data = read_at(entry, 0, LONG_HEADER)
         if data == _ZERO_HEADER:
             continue
         try:
@@ -212,86 +212,9 @@ def _histories(folder: Path) -> tuple[TimelineHistory, ...]:
     return tuple(found)
 
 
-def open_bytes(path: Path, compression: str | None) -> IO[bytes]:
-    """The segment's bytes as a stream. Raises OSError, and WalError where a package for it is missing."""
-    if compression == "gz":
-        return cast(IO[bytes], gzip.open(path))
-    if compression == "zst":
-        return _open_zstd(path)
-    return path.open("rb", buffering=0)
-
-
-def _open_zstd(path: Path) -> IO[bytes]:
-    try:
-        import zstandard
-    except ImportError as error:
-        raise WalError(
-            f"{path}: reading .zst needs the package zstandard, which is not installed; "
-            "install it with: pip install 'pgreplterm[archive]'"
-        ) from error
-    try:
-        return zstandard.ZstdDecompressor().stream_reader(path.open("rb"), closefd=True)
-    except zstandard.ZstdError as error:
-        raise WalError(f"{path}: expected zstd data; {error}.") from error
-
-
-def _compression(path: Path) -> str | None:
-    return path.suffix[1:] if path.suffix in (".gz", ".zst") else None
-
-
-def _first_bytes(path: Path) -> bytes:
-    with open_bytes(path, _compression(path)) as stream:
-        return _read_fully(stream, LONG_HEADER, path)
-
-
-def _read_fully(stream: IO[bytes], length: int, path: Path) -> bytes:
-    data = bytearray(length)
-    return bytes(data[: fill(stream, memoryview(data), path)])
-
-
-def fill(stream: IO[bytes], view: memoryview, path: Path) -> int:
-    """Read until view is full or the stream ends; the number of bytes read.
-
-    Raises WalError when the compressed data is damaged, naming the file.
-    """
-    filled = 0
-    try:
-        while filled < len(view):
-            got = stream.readinto(view[filled:])  # type: ignore[attr-defined]
-            if not got:
-                break
-            filled += got
-    except (EOFError, gzip.BadGzipFile, io.UnsupportedOperation) as error:
-        raise WalError(f"{path}: expected whole gzip data; {error}.") from error
-    except Exception as error:
-        if type(error).__name__ == "ZstdError":
-            raise WalError(f"{path}: expected whole zstd data; {error}.") from error
-        raise
-    return filled
-
-
-def read_at(path: Path, offset: int, length: int) -> bytes:
-    """length bytes (fewer at the end of the file) from offset, both in bytes of the uncompressed segment."""
-    compression = _compression(path)
-    if compression is None:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            return os.pread(descriptor, length, offset)
-        finally:
-            os.close(descriptor)
-    with open_bytes(path, compression) as stream:
-        skipped = 0
-        while skipped < offset:
-            step = _read_fully(stream, min(CHUNK, offset - skipped), path)
-            if not step:
-                return b""
-            skipped += len(step)
-        return _read_fully(stream, length, path)
-
-
 def first_page_state(source: WalSource, segment: Segment) -> str:
     """What the segment's first page says, in a word or two: written, never written, recycled, or what is wrong."""
-    data = _first_bytes(segment.path)
+    data = read_at(segment.path, 0, LONG_HEADER)
     if not data:
         return "empty file"
     if not any(data):

@@ -67,6 +67,7 @@ class Rows:
 class Walker:
     """One walk over consecutive pages.
 
+    timeline is the lowest that the first page may be of; 0 when nothing is known of what lies before.
     With collect, rows are kept until ``take`` is called; without, the walk only counts.
     """
 
@@ -79,6 +80,7 @@ class Walker:
         *,
         block_size: int = 8192,
         system_identifier: int = 0,
+        timeline: int = 0,
         collect: bool = False,
     ) -> None:
         self.format = wal_format
@@ -97,6 +99,7 @@ class Walker:
         if not started:
             raise ValueError(f"cannot walk from {start}: page size {page_size}, segment size {segment_size}")
         self._state.block_size = block_size
+        self._state.timeline = timeline
         if collect:
             self._records = ffi.new("walscan_record[]", ROOM)
             self._blocks = ffi.new("walscan_block[]", 2 * ROOM + _SPARE_BLOCKS)

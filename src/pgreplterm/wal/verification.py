@@ -17,12 +17,14 @@ from enum import StrEnum
 from pgreplterm._walscan import lib
 from pgreplterm.wal.explain import break_text, size_text
 from pgreplterm.wal.feed import Chunk, chunks
+from pgreplterm.wal.files import read_at
 from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.scan import new_walker
-from pgreplterm.wal.source import Run, WalSource, read_at
+from pgreplterm.wal.source import Run, WalSource
 from pgreplterm.wal.walker import Break, Code, Walker
 
 _CANDIDATES_TRIED = 1000
+_WRITING = ("in production", "in archive recovery", "in crash recovery")
 _CHASES = 3  # how often the end of a file that grows is followed
 
 
@@ -33,6 +35,7 @@ class EndKind(StrEnum):
     RECYCLED = "recycled tail"
     SEGMENT_END = "end of segment"
     SWITCHED = "timeline switch"
+    UNFINISHED = "unfinished record"
     TORN = "torn record"
     DAMAGE = "damage"
     MISSING_SEGMENT = "missing segment"
@@ -54,8 +57,9 @@ class Damage:
     @property
     def sentence(self) -> str:
         """What is wrong, where, and how much is lost."""
-        lost = size_text(self.resumed - self.at.record)
-        return f"damage: {break_text(self.at)}; unreadable to {self.resumed} ({lost})."
+        lost = self.resumed - self.at.record
+        what = f"unreadable to {self.resumed} ({size_text(lost)})" if lost else "no record is lost by it"
+        return f"damage: {break_text(self.at)}; {what}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +144,13 @@ def _drive(source: WalSource, run: Run, walker: Walker) -> Chunk | None:
 def _has_grown(source: WalSource, run: Run, walker: Walker) -> bool:
     """Whether a second look gets past the break: a server has written there since the first.
 
-    The look begins at the last good record, so that a page header that is really wrong still stops it.
+    The look begins at the last good record and on its timeline, so that a page header that is really wrong still
+    stops it.
     """
     if walker.stopped is None:
         return False
-    again = new_walker(source, walker.last or run.segments[0].start, collect=False)
+    start = walker.last or run.segments[0].start
+    again = new_walker(source, start, collect=False, timeline=walker.timeline if walker.last else 0)
     wanted = 2 if walker.last else 1
     for chunk in chunks(source, run, again.position):
         if not again.push(chunk.lsn, chunk.data, chunk.length) or again.records >= wanted:
@@ -237,6 +243,11 @@ def _exhausted_end(source: WalSource, run: Run, walker: Walker, chunk: Chunk | N
 
 def _stopped_end(source: WalSource, run: Run, walker: Walker, stopped: Break) -> tuple[EndKind, str]:
     text = break_text(stopped)
+    if walker.partial is not None and source.server_state in _WRITING and run is source.runs[-1]:
+        return EndKind.UNFINISHED, (
+            f"unfinished record: the record at {stopped.record} is not complete; pg_control says that the server is "
+            f"{source.server_state}, so it is being written, or was when the server died."
+        )
     if walker.partial is not None:
         return EndKind.TORN, f"torn record: the record at {stopped.record} was never completed; {text}."
     kind = _kind(source, run, stopped)
