@@ -17,7 +17,7 @@ from pgreplterm.errors import ExitCode
 
 if TYPE_CHECKING:
     from pgreplterm.wal.source import Run, Segment, WalSource
-    from pgreplterm.wal.verify import RunReport
+    from pgreplterm.wal.verification import RunReport
 
 _path = click.argument("path", type=click.Path(path_type=Path))
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")

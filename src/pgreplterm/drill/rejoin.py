@@ -17,7 +17,7 @@ from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.rmgr import record_name, rmgr_name
 from pgreplterm.wal.scan import scan_run
 from pgreplterm.wal.source import Run, WalSource, open_source
-from pgreplterm.wal.verify import verify_run
+from pgreplterm.wal.verification import verify_run
 
 _COMMITS = ("COMMIT", "COMMIT_PREPARED")
 

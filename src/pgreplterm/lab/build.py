@@ -177,6 +177,8 @@ class _Builder:
         first = self._lab.nodes[0]
         command = [self._programs.tool("initdb"), "-D", first.data_directory, "-U", SUPERUSER, f"--pwfile={pwfile}"]
         command += ["--auth=scram-sha-256", "--no-sync", "--no-instructions", "--locale=C", "-E", "UTF8", "-k"]
+        # A server that panics (no space) leaves its segment, which only the lock file names: keep that file.
+        command += ["--no-clean"]
         command += [f"--wal-segsize={self._spec.segment_size}"]
         if self._programs.major >= 16:
             # The password is random, so stretching it protects nothing and costs milliseconds a connection.

@@ -1,6 +1,6 @@
-"""The load and the prober of a lab as processes.
+"""The relay, the load and the prober of a lab as processes.
 
-Owns: starting each, recording it, awaiting its first success and stopping it. Must not: write to a server,
+Owns: starting each, recording it and awaiting its first success; stopping the latter two. Must not: write to a server,
 apart from making the table each of them writes to.
 
 All functions expect the caller to hold the lab's transaction.
@@ -22,6 +22,17 @@ from pgreplterm.lab.state import HelperRecord, NodeRecord
 
 FIRST_SUCCESS_TIMEOUT = 15.0
 STOP_TIMEOUT = 10.0
+
+
+def ensure_relay(site: Site) -> ProcessId:
+    """The lab's relay, started again if it was ended by somebody else. Raises LabError."""
+    lab = site.read()
+    if lab.relay is not None and process.is_running(lab.relay):
+        return lab.relay
+    relay = links.start_relay(site.directory)
+    state.write(site.directory, replace(lab, relay=relay))
+    links.await_relay(site.directory, relay, links.read(site.directory).serial)
+    return relay
 
 
 def start_load(site: Site, rate: float) -> None:

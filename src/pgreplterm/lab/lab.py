@@ -122,10 +122,14 @@ class Lab:
             found = self.state.node(node)
             if process.is_running(found.process):
                 raise LabError(f"{node} is already running")
+            helpers.ensure_relay(self._site)
             written = server.log_size(found)
             identity = server.launch(found, self._site.tool("postgres"), self._site.account)
             update(self._site, replace(found, process=identity))
-            server.await_ready(found, identity, written)
+            try:
+                server.await_ready(found, identity, written)
+            except LabError as error:
+                raise LabError(f"{error}; its log is {server.log_file(found)}") from None
 
     def stop(self, node: str) -> None:
         """Stop a node as an orderly shutdown does (fast mode). Raises LabError."""

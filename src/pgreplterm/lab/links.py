@@ -101,12 +101,9 @@ def start_relay(directory: Path) -> ProcessId:
     return start_helper(directory, "relay", str(directory / FILE_NAME))
 
 
-def reload_relay(directory: Path, relay: ProcessId | None, serial: int) -> None:
+def reload_relay(directory: Path, relay: ProcessId, serial: int) -> None:
     """Have a running relay read the file again and wait until it serves that serial. Raises LabError."""
-    found = process.find(relay)
-    if found is None:
-        raise LabError(f"the relay of lab {directory.name!r} is not running: take the lab down and up again")
-    process.send([found], signal.SIGHUP)
+    process.send([found for found in [process.find(relay)] if found is not None], signal.SIGHUP)
     await_relay(directory, relay, serial)
 
 

@@ -24,6 +24,9 @@ SHARED_MEMORY = Path("/dev/shm")
 ROOM_WANTED = 1 << 30
 """Bytes that must be free on a memory file system before a lab goes there."""
 
+MORE_SPACE = f"free some, or name a roomier folder in {ENVIRONMENT_VARIABLE}"
+"""What to do about a full disk."""
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}\Z")
 
 

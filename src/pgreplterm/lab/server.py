@@ -9,6 +9,7 @@ every 100 ms and needs a shell.
 
 from __future__ import annotations
 
+import os
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,11 +73,8 @@ def configure(node: NodeRecord, segment_size: int, upstream: Upstream | None) ->
 
 def make_standby(node: NodeRecord, account: Account) -> None:
     """Have the node start as a standby, with nothing in it left over from the server it was copied from."""
-    data = Path(node.data_directory)
     for name in ("standby.signal", "postgresql.auto.conf"):
-        (data / name).write_text("", encoding="utf-8")
-        (data / name).chmod(0o600)
-        account.own(data / name)
+        _make_empty(Path(node.data_directory) / name, account)
 
 
 def is_standby(node: NodeRecord) -> bool:
@@ -99,7 +97,7 @@ def launch(node: NodeRecord, postgres: str, account: Account) -> ProcessId:
 
 
 def await_ready(node: NodeRecord, identity: ProcessId, log_from: int = 0) -> None:
-    """Wait until the server accepts connections. Raises LabError with the log's own reason, read from log_from."""
+    """Wait until the server accepts connections. Raises LabError with the log's own reason, read from log_from on."""
     data = Path(node.data_directory)
 
     def settled() -> bool:
@@ -108,9 +106,9 @@ def await_ready(node: NodeRecord, identity: ProcessId, log_from: int = 0) -> Non
         return ready or not process.is_running(identity)
 
     if not process.wait_until(settled, START_TIMEOUT):
-        raise LabError(f"{node.name} is not ready after {START_TIMEOUT:.0f} s: its log is {log_file(node)}")
+        raise LabError(f"{node.name} is not ready after {START_TIMEOUT:.0f} s: {_reason(node, log_from)}")
     if not process.is_running(identity):
-        raise LabError(f"{node.name} did not start: {_reason(node, log_from)}; its log is {log_file(node)}")
+        raise LabError(f"{node.name} did not start: {_reason(node, log_from)}")
 
 
 def log_size(node: NodeRecord) -> int:
@@ -157,6 +155,17 @@ def remove_segment(data_directory: Path) -> None:
     lock = read_lock_file(data_directory)
     if lock is not None and lock.segment_key is not None and lock.segment_id is not None:
         sysv.remove_segment(lock.segment_key, lock.segment_id)
+
+
+def _make_empty(path: Path, account: Account) -> None:
+    """A new empty file of the account. Never through what is there: root would follow a link planted by a server."""
+    path.unlink(missing_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        if account.dropped:
+            os.fchown(handle, account.uid, account.gid)
+    finally:
+        os.close(handle)
 
 
 def _clear_stale_lock(node: NodeRecord) -> None:

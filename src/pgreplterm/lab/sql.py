@@ -38,6 +38,9 @@ def connection(dsn: str, node: str) -> Iterator[psycopg.Connection[Any]]:
             dsn,
             autocommit=True,
             connect_timeout=CONNECT_TIMEOUT,
+            sslmode="disable",  # said here, so that no PG* variable of the user changes it
+            gssencmode="disable",
+            target_session_attrs="any",
             application_name="pgreplterm lab",
             options=f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c synchronous_commit=local",
         )

@@ -8,15 +8,16 @@ All functions expect the caller to hold the lab's transaction.
 
 from __future__ import annotations
 
+import shutil
 import time
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 
 from pgreplterm.errors import PgReplTermError
-from pgreplterm.lab import build, conninfo, links, process, server, sql, tools
+from pgreplterm.lab import build, conninfo, helpers, links, process, server, sql, tools
 from pgreplterm.lab.errors import LabError
-from pgreplterm.lab.links import Edge
+from pgreplterm.lab.links import Edge, Links
 from pgreplterm.lab.ports import Reservation
 from pgreplterm.lab.site import Site, update
 from pgreplterm.lab.state import NodeRecord
@@ -118,7 +119,7 @@ def rebuild(site: Site, name: str, source_name: str) -> float:
         build.make_data_directory(node, site.account)
         _base_backup(site, node, source)
     except BaseException:
-        data.rename(aside.with_name(f"{aside.name}.failed"))
+        shutil.rmtree(data, ignore_errors=True)  # a part of a backup, made a moment ago
         if aside.exists():
             aside.rename(data)
         raise
@@ -171,9 +172,14 @@ def _open_edge(site: Site, node: NodeRecord, upstream: NodeRecord) -> Edge:
     edge = Edge(node.name, upstream.name, reserved.ports[0], upstream.port)
     reserved.release()
     changed = known.with_edge(edge)
-    links.write(site.directory, changed)
-    links.reload_relay(site.directory, site.read().relay, changed.serial)
+    _apply(site, changed)
     return edge
+
+
+def _apply(site: Site, changed: Links) -> None:
+    relay = helpers.ensure_relay(site)
+    links.write(site.directory, changed)
+    links.reload_relay(site.directory, relay, changed.serial)
 
 
 def _close_edges(site: Site, name: str, keep: str | None) -> None:
@@ -181,8 +187,7 @@ def _close_edges(site: Site, name: str, keep: str | None) -> None:
     surplus = [edge for edge in known.into(name) if edge.upstream != keep]
     if surplus:
         changed = known.without(surplus)
-        links.write(site.directory, changed)
-        links.reload_relay(site.directory, site.read().relay, changed.serial)
+        _apply(site, changed)
 
 
 def _forget_slot(site: Site, upstream_name: str, name: str) -> None:

@@ -8,14 +8,21 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pgreplterm.lab import places
 from pgreplterm.lab.account import Account
 from pgreplterm.lab.binaries import environment
 from pgreplterm.lab.errors import LabError, ToolFailed
+
+_ERROR = re.compile(r"(?:error|FATAL|PANIC):.*")
+_NO_SPACE = os.strerror(errno.ENOSPC)
+_NOT_YET = "the database system is"
+"""starting up, shutting down: what a server tells clients that come at the wrong moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +37,9 @@ class RunningTool:
         """Wait; what it printed on both streams. Raises ToolFailed."""
         output, _ = self.process.communicate()
         if self.process.returncode != 0:
-            raise ToolFailed(f"{self.name} failed while {self.purpose}: {last_line(output)}")
+            reason = last_line(output)
+            remedy = f"; {places.MORE_SPACE}" if _NO_SPACE in reason else ""
+            raise ToolFailed(f"{self.name} failed while {self.purpose}: {reason}{remedy}")
         return output
 
     def abandon(self) -> None:
@@ -81,10 +90,7 @@ def finish_all(tools: Sequence[RunningTool]) -> None:
 
 
 def last_line(output: str) -> str:
-    """The line that says why: the last one, unless an error message stands before hints and clean-up notes."""
+    """The line that says why: the last error if there is one, since hints and clean-up notes follow it."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    if not lines:
-        return "it said nothing"
-    no_room = os.strerror(errno.ENOSPC)
-    telling = [line for line in lines if no_room in line or "error:" in line or "FATAL:" in line or "PANIC:" in line]
-    return (telling or lines)[-1]
+    telling = [found[0] for line in lines if (found := _ERROR.search(line)) and _NOT_YET not in line]
+    return (telling or lines or ["it said nothing"])[-1]

@@ -1,0 +1,64 @@
+"""Fixtures for tests on real servers: labs of their own, in a lab root of their own, gone afterwards."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pgreplterm.lab.lab import Lab, LabSpec, up
+from pgreplterm.lab.places import ENVIRONMENT_VARIABLE, SHARED_MEMORY
+
+MakeLab = Callable[..., Lab]
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def lab_root() -> Iterator[Path]:
+    """A lab root that no lab of the user's own shares; memory-backed where there is one."""
+    parent = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
+    root = Path(tempfile.mkdtemp(prefix="pgreplterm-test-", dir=parent))
+    root.chmod(0o711)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(ENVIRONMENT_VARIABLE, str(root))
+        yield root
+    if root.exists():
+        root.rmdir()  # a test that leaves a lab behind fails here
+
+
+def _maker() -> Iterator[MakeLab]:
+    made: list[Lab] = []
+
+    def make(standbys: int = 2, cascades: int = 0, **spec: object) -> Lab:
+        lab = up(LabSpec(name=f"t{next(_numbers)}", standbys=standbys, cascades=cascades, **spec))  # type: ignore[arg-type]
+        made.append(lab)
+        return lab
+
+    yield make
+    for lab in made:
+        if lab.directory.exists():
+            lab.down()
+
+
+@pytest.fixture
+def make_lab(lab_root: Path) -> Iterator[MakeLab]:
+    """Build labs: make_lab(standbys=2, cascades=1, pg_bin=..., segment_size=1)."""
+    yield from _maker()
+
+
+@pytest.fixture
+def lab(make_lab: MakeLab) -> Lab:
+    """A fresh lab of pg1 (primary), pg2 and pg3, for a test that breaks things."""
+    return make_lab()
+
+
+@pytest.fixture(scope="module")
+def shared_lab(lab_root: Path) -> Iterator[Lab]:
+    """One lab of pg1, pg2, pg3 and the cascade pg4 for all tests of a module that only look."""
+    for make in _maker():
+        yield make(standbys=2, cascades=1)
