@@ -6,6 +6,7 @@ Must not: import Textual, or anything heavy before a command that needs it runs.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import signal
@@ -49,10 +50,15 @@ class _LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """A first word that is no command is a DSN for the terminal, as with psql."""
-        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
-            return "watch", self.get_command(ctx, "watch"), args
-        return super().resolve_command(ctx, args)
+        """A first word that is no command is a DSN for the terminal, as with psql; a misspelt command is neither."""
+        word = args[0]
+        if word in _COMMANDS or word.startswith("-"):
+            return super().resolve_command(ctx, args)
+        if meant := difflib.get_close_matches(word, _COMMANDS, n=1, cutoff=0.75):
+            raise click.UsageError(
+                f"there is no command {word!r}; did you mean {meant[0]!r}? For a database of that name: watch {word}"
+            )
+        return "watch", self.get_command(ctx, "watch"), args
 
 
 @click.group(cls=_LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
