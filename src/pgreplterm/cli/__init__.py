@@ -94,7 +94,7 @@ def run(argv: Sequence[str], terminal: Any = None) -> int:
     except PgReplTermError as error:
         say(str(error))
         return error.exit_code
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # click turns a broken pipe, and nothing else here, into SystemExit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _BROKEN_PIPE
     return int(result) if isinstance(result, int) else ExitCode.OK
