@@ -1,0 +1,190 @@
+"""The application: places on digits, one stream of news, one way out.
+
+Owns: the state every place reads, the keys that work everywhere, the exit code.
+Must not: draw, or know what a place shows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from functools import partial
+from importlib import import_module
+from typing import ClassVar
+
+from textual import work
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from pgreplterm.errors import ExitCode
+from pgreplterm.tui import glyphs
+from pgreplterm.tui.chrome import PLACES
+from pgreplterm.tui.desk import Desk
+from pgreplterm.tui.drills.plan import PlanPage
+from pgreplterm.tui.drills.rows import FAILOVER
+from pgreplterm.tui.drills.runner import DrillRunner
+from pgreplterm.tui.driver import SteadyDriver
+from pgreplterm.tui.help import HelpPage
+from pgreplterm.tui.leave import LeavePage
+from pgreplterm.tui.messages import ClusterNews
+from pgreplterm.tui.options import TuiOptions
+from pgreplterm.tui.overview.changes import Weight
+from pgreplterm.tui.place import Place
+from pgreplterm.tui.sources import ClusterSource
+from pgreplterm.tui.view import ClusterView
+
+HOMES = {
+    "overview": ("pgreplterm.tui.overview.screen", "OverviewPlace"),
+    "timelines": ("pgreplterm.tui.timelines.screen", "TimelinesPlace"),
+    "wal": ("pgreplterm.tui.wal.screen", "WalPlace"),
+    "drills": ("pgreplterm.tui.drills.screen", "DrillsPlace"),
+    "events": ("pgreplterm.tui.events.screen", "EventsPlace"),
+}
+SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+FULL = 15  # queued terminal writes beyond which a frame is dropped; at 30 Textual would block the loop
+
+
+class ReplTermApp(App[None]):
+    """One watched cluster."""
+
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark,f1", "help", "help", key_display="?", id="help"),
+        *(Binding(digit, f"go('{mode}')", title, show=False, id=f"go.{mode}") for digit, title, mode in PLACES if mode),
+        Binding("1-7", "nowhere", "go", key_display="1-7"),
+        Binding("space", "pause", "pause", id="pause"),
+        Binding("D", "drill", "drill", id="drill"),
+        Binding("q", "leave", "quit", id="quit"),
+        Binding("ctrl+c", "interrupt", "interrupt", show=False, priority=True),
+        Binding("ctrl+q", "leave", "quit", show=False, priority=True),
+    ]
+
+    def __init__(
+        self,
+        source: ClusterSource,
+        *,
+        drills: bool = False,
+        lab_name: str | None = None,
+        options: TuiOptions | None = None,
+        runner: DrillRunner | None = None,
+    ) -> None:
+        super().__init__(driver_class=SteadyDriver)
+        self.theme = "ansi-dark"
+        options = options or TuiOptions()
+        view = ClusterView(source.title, source.interval)
+        self.desk = Desk(
+            source,
+            view,
+            glyphs.for_terminal(options.ascii_only),
+            lab=lab_name,
+            drills_armed=drills,
+            runner=runner or DrillRunner(),
+            wal_path=options.wal_path,
+        )
+        for mode, home in HOMES.items():
+            self.add_mode(mode, partial(self._open, *home))
+
+    def _open(self, module: str, name: str) -> Place:
+        """A place is imported when it is first gone to: the first frame does not wait for the others."""
+        place: type[Place] = getattr(import_module(module), name)
+        return place(self.desk)
+
+    def on_mount(self) -> None:
+        """Show the first place at once; the cluster is waited for elsewhere."""
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self._end, 128 + number)
+        self.switch_mode("overview")
+        self.set_interval(1.0, self._look_for_silence)
+        self._listen()
+
+    @work(exclusive=True, group="news", exit_on_error=False)
+    async def _listen(self) -> None:
+        async for event in self.desk.source.events():
+            self.post_message(ClusterNews(event))
+
+    def on_cluster_news(self, news: ClusterNews) -> None:
+        """Fold it in; repaint unless paused or the terminal is behind."""
+        self.desk.view.take(news.event)
+        if not self.desk.paused:
+            self._show()
+
+    def _show(self) -> None:
+        driver = self._driver
+        if isinstance(driver, SteadyDriver) and driver.backlog > FULL:
+            return  # the next tick paints the same state, and nothing queues up behind a slow link
+        for screen in self.screen_stack:
+            if isinstance(screen, Place | PlanPage):
+                screen.show_view()
+
+    def _look_for_silence(self) -> None:
+        if self.desk.view.silence(self.desk.clock()) is not None:
+            self._show()
+
+    async def action_go(self, mode: str) -> None:
+        """To another place."""
+        await self.switch_mode(mode)
+
+    def action_pause(self) -> None:
+        """Hold the display; collection goes on."""
+        self.desk.paused = not self.desk.paused
+        self._show()
+
+    def action_help(self) -> None:
+        """The keys of this place."""
+        self.push_screen(HelpPage(self.screen.active_bindings.values()))
+
+    async def action_drill(self) -> None:
+        """The plan of the drill; when there can be none, the place that says why."""
+        if self.desk.drill_refusal() is not None:
+            await self.switch_mode("drills")
+        elif self.desk.owned_lab is not None:
+            self.push_screen(PlanPage(self.desk, FAILOVER, self.desk.owned_lab), self._plan_answered)
+
+    async def on_open_drill_plan(self) -> None:
+        """Enter in the list of drills."""
+        await self.action_drill()
+
+    def _plan_answered(self, run: bool | None) -> None:
+        if run and self.desk.owned_lab is not None:
+            self._run_drill(self.desk.owned_lab)
+
+    @work(group="drill", exit_on_error=False)
+    async def _run_drill(self, lab: str) -> None:
+        runner, view = self.desk.runner, self.desk.view
+        try:
+            runner.start(FAILOVER.kind, lab)
+        except OSError as error:
+            view.note(Weight.CRITICAL, f"the drill could not be started: {error}")
+            return
+        view.note(Weight.WARNING, f"drill {FAILOVER.kind} started on {lab}")
+        await self.switch_mode("drills")
+        async for progress in runner.follow():
+            self._show()
+            if progress.finished:
+                view.note(Weight.NOTE, f"drill {FAILOVER.kind} {'failed' if progress.failure else 'done'}")
+        self._show()
+
+    def action_nowhere(self) -> None:
+        """The digits are shown as one key; nothing is bound to that name."""
+
+    def action_leave(self) -> None:
+        """Quit; while a drill runs, say first that it goes on."""
+        if self.desk.runner.running:
+            self.push_screen(LeavePage(), lambda leave: self._end(ExitCode.OK) if leave else None)
+        else:
+            self._end(ExitCode.OK)
+
+    def action_interrupt(self) -> None:
+        """Ctrl-C."""
+        self._end(ExitCode.INTERRUPTED)
+
+    def on_terminal_lost(self) -> None:
+        """Input ended without a signal (nohup, a closed multiplexer)."""
+        self._end(128 + signal.SIGHUP)
+
+    def _end(self, code: int) -> None:
+        if isinstance(self._driver, SteadyDriver):
+            self._driver.leave()
+        self.exit(return_code=int(code))
