@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,9 @@ from pgreplterm.lab.lab import Lab, LabSpec, up
 from pgreplterm.lab.places import ENVIRONMENT_VARIABLE, SHARED_MEMORY
 
 MakeLab = Callable[..., Lab]
+
+# A suite started in the background inherits an ignored SIGINT, and so would every program it interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _numbers = itertools.count(1)
 
