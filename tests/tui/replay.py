@@ -1,6 +1,7 @@
 """Runs the real application on a scripted source, for the tests that need a real terminal.
 
-python -m tests.tui.replay MODE: ``steady`` feeds the same cluster for ever, ``lag`` a growing gap, ``silent`` nothing.
+python -m tests.tui.replay MODE: ``steady`` feeds the same cluster for ever, ``lag`` a growing gap, ``silent`` nothing,
+``defect`` a few ticks and then an exception, ``crash`` an exception in the application itself.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pgreplterm import tui
+from pgreplterm.errors import PgReplTermError
 from pgreplterm.tui.sources import Progress, Sampled, SourceEvent
 
 from .snapshots import cluster
@@ -35,6 +37,8 @@ class Replay:
         yield Progress("nothing is built here")
         number = 0
         while True:
+            if self.mode == "defect" and number > 3:
+                raise RuntimeError("a defect in a poller")
             if self.mode != "silent":
                 gap = number * 1_000_000 if self.mode == "lag" else 0
                 yield Sampled(replace(cluster(gap), taken_at=time.time()))
@@ -47,4 +51,12 @@ class Replay:
 
 
 if __name__ == "__main__":
-    sys.exit(tui.run(Replay(sys.argv[1])))
+    if sys.argv[1] == "crash":
+        from pgreplterm.tui.overview import table
+
+        table.state_span = lambda *_: 1 / 0  # type: ignore[assignment, return-value]
+    try:
+        sys.exit(tui.run(Replay(sys.argv[1])))
+    except PgReplTermError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)

@@ -87,6 +87,23 @@ def test_a_signal_restores_the_terminal_and_gives_its_status(number: signal.Sign
         assert "Traceback" not in terminal.text
 
 
+def test_an_exception_in_a_poller_is_an_event() -> None:
+    with replay("defect") as terminal:
+        terminal.wait_for("news failed: RuntimeError: a defect in a poller")
+        terminal.press("q")
+        assert terminal.wait_exit() == 0
+
+
+def test_a_defect_of_the_screen_ends_in_one_sentence_and_no_traceback() -> None:
+    with replay("crash") as terminal:
+        assert terminal.wait_exit() == 1
+        terminal.settle(0.1)
+        assert LEFT_ALTERNATE_SCREEN in terminal.received
+        after = terminal.received.split(LEFT_ALTERNATE_SCREEN)[-1].decode()
+        assert "the terminal program failed (ZeroDivisionError: division by zero) at " in after
+        assert "Traceback" not in after and "conninfo" not in after
+
+
 def test_ctrl_c() -> None:
     with replay("steady") as terminal:
         terminal.wait_for("s2")

@@ -15,6 +15,7 @@ from typing import ClassVar
 from textual import work
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.worker import Worker, WorkerState
 
 from pgreplterm.errors import ExitCode
 from pgreplterm.tui import glyphs
@@ -90,14 +91,14 @@ class ReplTermApp(App[None]):
         place: type[Place] = getattr(import_module(module), name)
         return place(self.desk)
 
-    def on_mount(self) -> None:
-        """Show the first place at once; the cluster is waited for elsewhere."""
+    async def on_mount(self) -> None:
+        """Show the first place at once; only once it is painted is the cluster built, imported for, or asked."""
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.add_signal_handler(number, self._end, 128 + number)
-        self.switch_mode("overview")
         self.set_interval(1.0, self._look_for_silence)
-        self._listen()
+        await self.switch_mode("overview")
+        self.screen.call_after_refresh(self._listen)
 
     @work(exclusive=True, group="news", exit_on_error=False)
     async def _listen(self) -> None:
@@ -183,6 +184,21 @@ class ReplTermApp(App[None]):
     def on_terminal_lost(self) -> None:
         """Input ended without a signal (nohup, a closed multiplexer)."""
         self._end(128 + signal.SIGHUP)
+
+    def on_worker_state_changed(self, change: Worker.StateChanged) -> None:
+        """A poller that failed is a line among the events, and the screen lives on."""
+        if change.state is WorkerState.ERROR:
+            error = change.worker.error
+            self.desk.view.note(Weight.CRITICAL, f"{change.worker.group} failed: {type(error).__name__}: {error}")
+            self._show()
+
+    @property
+    def failure(self) -> Exception | None:
+        """The defect that ended the application, if one did."""
+        return self._exception
+
+    def _print_error_renderables(self) -> None:
+        """Nothing: Textual's traceback shows local variables, and a connection string may be one of them."""
 
     def _end(self, code: int) -> None:
         if isinstance(self._driver, SteadyDriver):

@@ -17,6 +17,7 @@ from pgreplterm.tui.overview.table import state_span
 from pgreplterm.wal.lsn import LSN
 
 LABEL = 10
+QUIET = 15.0  # seconds; the default status interval is 10
 
 
 def card_rows(snapshot: ClusterSnapshot, node: Node, width: int, glyphs: Glyphs) -> list[Row]:
@@ -69,8 +70,14 @@ def _link_rows(link: Link) -> Iterator[Row]:
         yield _fact(name, f"{_known(lsn):<18} {words.size(gap):>8}")
     if sender is not None:
         yield _fact("sync", f"{sender.sync_state or '?'}, slot {sender.slot_name or 'none'}")
-    age = link.evidence_age
-    yield _fact("evidence", "age unknown" if age is None else f"{coarse(age)} old")
+    yield _fact("evidence", _age(link.evidence_age))
+
+
+def _age(seconds: float | None) -> str:
+    """A healthy idle standby speaks every wal_receiver_status_interval; ages up to that say nothing, and change."""
+    if seconds is None:
+        return "age unknown"
+    return f"{coarse(seconds)} old" if seconds >= QUIET else f"less than {QUIET:.0f}s old"
 
 
 def _slot_row(slot: Slot) -> Row:

@@ -105,8 +105,10 @@ def state_span(node: Node, glyphs: Glyphs, now: float) -> Span:
         NodeState.SILENT: (glyphs.stale, Ink.CRITICAL),
         NodeState.UNKNOWN: (glyphs.unknown, Ink.WARNING),
     }[node.state]
-    age = f" {coarse(max(now - node.failure.since, 0.0))}" if node.failure is not None else ""
-    return f"{glyph} {node.state}{age}", ink
+    if node.failure is None:
+        return f"{glyph} {node.state}", ink
+    gone_for = node.sample_age if node.sample_age is not None else now - node.failure.since
+    return f"{glyph} {node.state} {coarse(max(gone_for, 0.0))}", ink
 
 
 def _cell(column: Column, text: str) -> str:

@@ -181,8 +181,8 @@ class WalPlace(Place):
             return await asyncio.to_thread(work_)
         except PgReplTermError as error:
             trail.say(str(error), Ink.CRITICAL)
-        except (OSError, ValueError) as error:
-            trail.say(f"{what}: {error}", Ink.CRITICAL)
+        except Exception as error:  # whatever a damaged file does to the reader, the place stays open
+            trail.say(f"{what}: {type(error).__name__}: {error}", Ink.CRITICAL)
         return None
 
     @work(exclusive=True, group="wal", exit_on_error=False)
