@@ -29,7 +29,7 @@ def test_a_healthy_cluster_names_its_largest_gap_and_the_age_of_the_evidence() -
 
 def test_an_idle_cluster_is_ok() -> None:
     found = judged(seen(primary(senders=(sender("s1", reply_age=9.0),))), seen(standby("s1")))
-    assert (found.severity, found.sentence) == (
+    assert (found.severity, found.line) == (
         Severity.OK,
         "1 of 1 standbys streaming; no replay gap, evidence 9.1 s old",
     )
@@ -148,4 +148,4 @@ def test_hostile_names_do_not_reach_the_sentence_raw() -> None:
 def test_evidence_that_cannot_be_dated_is_not_dated() -> None:
     rows = (sender("s1", reply_age=None),)
     found = judged(seen(primary(senders=rows)), seen(standby("s1", receiver=receiver("s1"))))
-    assert found.sentence.endswith("evidence 0.1 s old")
+    assert found.line.endswith("evidence 0.1 s old")

@@ -27,6 +27,7 @@ def snapshot_document(snapshot: ClusterSnapshot, judged: Verdict | None = None) 
         "verdict": {
             "severity": judged.severity.name.lower(),
             "text": judged.sentence,
+            "evidence_age": judged.evidence_age,
             "findings": [
                 {"severity": one.severity.name.lower(), "node": one.node, "text": one.sentence}
                 for one in judged.findings

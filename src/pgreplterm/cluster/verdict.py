@@ -19,16 +19,22 @@ _MARKS = {Severity.OK: "", Severity.UNKNOWN: "? ", Severity.WARNING: "! ", Sever
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The sentence, its severity, and every finding behind it, worst first."""
+    """The sentence, its severity, and every finding behind it, worst first.
+
+    evidence_age is that of the oldest word a healthy cluster's standbys were judged by, in seconds; None is unknown.
+    It stands apart from the sentence because it changes every tick and the rest does not.
+    """
 
     severity: Severity
     sentence: str
     findings: tuple[Finding, ...] = ()
+    evidence_age: float | None = None
 
     @property
     def line(self) -> str:
         """The sentence behind its mark: nothing when ok, ``!`` for trouble, ``?`` for what cannot be known."""
-        return _MARKS[self.severity] + self.sentence
+        evidence = "" if self.evidence_age is None else f", evidence {duration_in_words(self.evidence_age)} old"
+        return f"{_MARKS[self.severity]}{self.sentence}{evidence}"
 
 
 def verdict(snapshot: ClusterSnapshot, thresholds: Thresholds | None = None) -> Verdict:
@@ -37,7 +43,8 @@ def verdict(snapshot: ClusterSnapshot, thresholds: Thresholds | None = None) -> 
     if not snapshot.nodes:
         return Verdict(Severity.UNKNOWN, "no server is watched")
     if not found:
-        return Verdict(Severity.OK, _healthy(snapshot))
+        ages = [link.evidence_age for link in snapshot.links if link.evidence_age is not None]
+        return Verdict(Severity.OK, _healthy(snapshot), (), max(ages, default=None))
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     return Verdict(found[0].severity, found[0].sentence + more, found)
 
@@ -55,11 +62,7 @@ def _healthy(snapshot: ClusterSnapshot) -> str:
 
 def _largest_gap(links: tuple[Link, ...]) -> str:
     known = [(link.gaps.replay, link.downstream) for link in links if link.gaps.replay is not None]
-    ages = [link.evidence_age for link in links if link.evidence_age is not None]
-    evidence = f", evidence {duration_in_words(max(ages))} old" if ages else ""
     if not known:
-        return f"replay gaps unknown{evidence}"
+        return "replay gaps unknown"
     gap, name = max(known)
-    if gap == 0:
-        return f"no replay gap{evidence}"
-    return f"largest replay gap {size_in_words(gap)} ({name}){evidence}"
+    return f"largest replay gap {size_in_words(gap)} ({name})" if gap else "no replay gap"

@@ -49,15 +49,9 @@ class VerdictLine(Lines):
         if view.snapshot is None:
             return [BLANK, *_waiting(view.progress, view.fatal, view.title, width)]
         judged = verdict(view.snapshot)
-        if judged.severity is Severity.OK:
-            return [row(" ", (f"{glyphs.healthy} {_calm(judged.sentence)}", Ink.HEALTHY))]
+        if judged.severity is Severity.OK:  # the age of the evidence changes on an idle link too; the card has it
+            return [row(" ", (f"{glyphs.healthy} {judged.sentence}", Ink.HEALTHY))]
         return wrap(judged.line, width - 1, INKS[judged.severity], indent=" ")[:2]
-
-
-def _calm(sentence: str) -> str:
-    """Without the age of the evidence, which saw-tooths for ever on a healthy idle link; the card shows it, and a
-    reply that is overdue makes its node stale."""
-    return sentence.partition(", evidence ")[0]
 
 
 def _waiting(progress: Sequence[str], fatal: str | None, title: str, width: int) -> list[Row]:
