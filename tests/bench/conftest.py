@@ -15,13 +15,13 @@ MAJOR = 15
 
 @pytest.fixture(scope="session")
 def pgbench_wal() -> Iterator[Path]:
-    """About 110 MB: pgbench's load, its indexes, 20,000 of its transactions; eight segments of 16 MB."""
+    """About 230 MB: pgbench's load, its indexes, 80,000 of its transactions; segments of 16 MB."""
     with scratch_folder() as folder:
         wal = folder / "wal"
         with throwaway_server(MAJOR, folder / "server") as server:
             socket = ("-h", server.folder, "-U", "postgres")
-            server.run("pgbench", *socket, "-i", "-q", "-s", "6", "postgres")
-            server.run("pgbench", *socket, "-c", "4", "-t", "5000", "postgres")
+            server.run("pgbench", *socket, "-i", "-q", "-s", "12", "postgres")
+            server.run("pgbench", *socket, "-c", "4", "-t", "20000", "postgres")
             server.stop()
             shutil.copytree(server.wal, wal, ignore=shutil.ignore_patterns("archive_status"))
         yield wal

@@ -1,7 +1,7 @@
 """Two commands against each other, in turn, as whole processes.
 
-The smallest job each can do is timed the same way and subtracted from both, so that the ratio compares the work;
-process start is shown apart.
+The smallest job each can do is timed right beside the real one and subtracted from it round by round, so that the
+ratio compares the work and a machine that slows down slows both; process start is shown apart.
 """
 
 from __future__ import annotations
@@ -17,15 +17,11 @@ Command = Sequence[str]
 
 @dataclass(frozen=True)
 class Side:
-    """Median seconds of one command: the job, and its smallest job."""
+    """Median seconds of one command: the whole job, its smallest job, and the difference of the two."""
 
     job: float
     start: float
-
-    @property
-    def net(self) -> float:
-        """The job without process start."""
-        return self.job - self.start
+    net: float
 
 
 def seconds(command: Command) -> float:
@@ -38,16 +34,20 @@ def seconds(command: Command) -> float:
 
 
 def compare(ours: tuple[Command, Command], theirs: tuple[Command, Command], rounds: int = 15) -> tuple[Side, Side]:
-    """(job, smallest job) of each side, run A B A B; medians."""
+    """(job, smallest job) of each side, all four in turn, round after round."""
     commands = [*ours, *theirs]
     for command in commands:
         seconds(command)
-    runs: list[list[float]] = [[], [], [], []]
-    for _ in range(rounds):
-        for times, command in zip(runs, commands, strict=True):
-            times.append(seconds(command))
-    medians = [statistics.median(times) for times in runs]
-    return Side(medians[0], medians[1]), Side(medians[2], medians[3])
+    rows = [[seconds(command) for command in commands] for _ in range(rounds)]
+    return _side(rows, 0), _side(rows, 2)
+
+
+def _side(rows: list[list[float]], place: int) -> Side:
+    return Side(
+        statistics.median(row[place] for row in rows),
+        statistics.median(row[place + 1] for row in rows),
+        statistics.median(row[place] - row[place + 1] for row in rows),
+    )
 
 
 def table(title: str, ours: Side, theirs: Side, peer: str) -> str:

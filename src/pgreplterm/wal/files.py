@@ -17,7 +17,7 @@ from typing import IO, cast
 
 from pgreplterm.wal.errors import WalError
 
-CHUNK = 256 * 1024
+CHUNK = 512 * 1024
 
 
 @contextmanager

@@ -13,14 +13,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from pgreplterm._walscan import lib
 from pgreplterm.wal.explain import break_text, size_text
 from pgreplterm.wal.feed import Chunk, chunks
 from pgreplterm.wal.files import read_at
 from pgreplterm.wal.lsn import LSN
+from pgreplterm.wal.page import LONG_HEADER, read_page_header
 from pgreplterm.wal.scan import new_walker
-from pgreplterm.wal.source import Run, WalSource
+from pgreplterm.wal.source import Run, Segment, WalSource
 from pgreplterm.wal.walker import Break, Code, Walker
 
 _CANDIDATES_TRIED = 1000
@@ -170,7 +172,7 @@ def _resume(source: WalSource, run: Run, walker: Walker) -> LSN | None:
     after = stopped.record if page_refused else stopped.record + 8
     floor = walker.last or LSN(1)
     tried = 0
-    for chunk in chunks(source, run, after):
+    for chunk in chunks(source, _rest_of(source, run, after), after):
         begin = max(after, chunk.lsn)
         while candidate := _next_header(source, chunk, begin, floor):
             if _is_record(source, run, candidate):
@@ -180,6 +182,29 @@ def _resume(source: WalSource, run: Run, walker: Walker) -> LSN | None:
                 return None
             begin = candidate + 8
     return None
+
+
+def _rest_of(source: WalSource, run: Run, lsn: int) -> Run:
+    """The run from the segment that holds lsn on, without the segments that were never reached.
+
+    WAL that goes on through a segment has written its last page, and WAL that ends in it has written its first; a
+    server keeps many that are neither, and reading all of them would take longer than reading its WAL.
+    """
+    ahead = [each for each in run.segments if each.start + source.segment_size > lsn]
+    return Run(run.timeline, (*ahead[:1], *(each for each in ahead[1:] if _is_reached(source, each))))
+
+
+def _is_reached(source: WalSource, segment: Segment) -> bool:
+    last = source.segment_size - source.page_size
+    return segment.name.compression is not None or any(
+        _page_address(source, segment.path, offset) == segment.start + offset for offset in (0, last)
+    )
+
+
+def _page_address(source: WalSource, path: Path, offset: int) -> int | None:
+    """The address in the page header at that offset of a file; None where no page of this major stands."""
+    header = read_page_header(read_at(path, offset, LONG_HEADER))
+    return header.address if header is not None and header.magic == source.format.magic else None
 
 
 def _next_header(source: WalSource, chunk: Chunk, begin: int, floor: int) -> LSN | None:
@@ -283,9 +308,8 @@ def _kind(source: WalSource, run: Run, stopped: Break) -> EndKind:
 def _next_page_is_recycled(source: WalSource, run: Run, lsn: int) -> bool:
     """Whether the page after this one carries the address of an earlier use of the file."""
     following = lsn - lsn % source.page_size + source.page_size
-    header = _page(source, run, following)[:24]
-    address = int.from_bytes(header[8:16], "little")
-    return int.from_bytes(header[:2], "little") == source.format.magic and address < following
+    header = read_page_header(_page(source, run, following))
+    return header is not None and header.magic == source.format.magic and header.address < following
 
 
 def _page(source: WalSource, run: Run, lsn: int) -> bytes:
