@@ -1,0 +1,1 @@
+"""The place drills: the drill list, its plan page and the run."""

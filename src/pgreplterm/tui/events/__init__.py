@@ -1,0 +1,1 @@
+"""The place events: everything noticed, newest last."""

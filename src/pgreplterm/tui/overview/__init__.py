@@ -1,0 +1,1 @@
+"""The place overview: topology and lag in one table, their graphs, the verdict and the latest events."""

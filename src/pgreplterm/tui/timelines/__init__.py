@@ -1,0 +1,1 @@
+"""The place timelines: lanes and fork points from history files."""

@@ -1,0 +1,1 @@
+"""The place wal: segments, records and the bytes of one record."""
