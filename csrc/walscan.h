@@ -229,6 +229,19 @@ int walscan_push(walscan *walker, uint64_t lsn, const uint8_t *bytes, size_t len
 uint64_t walscan_find_header(const walscan_format *format, uint32_t page_size, uint64_t lsn, const uint8_t *bytes,
                              size_t length, uint64_t from, uint64_t floor);
 
+/* ---- names and lines (names.c, lines.c) ---- */
+
+/* pg_waldump's name of a built-in resource manager, or NULL. */
+const char *walscan_rmgr_name(uint8_t rmgr);
+
+/* pg_waldump's name of a record in that major, or NULL where it prints UNKNOWN. */
+const char *walscan_record_name(uint8_t major, uint8_t rmgr, uint8_t info);
+
+/* Write rows as pg_waldump's lines up to the record name, then the block references, each with a newline, until room
+ * (4096 bytes at least) is short. Returns how many rows were written; used is set to the bytes they took. */
+size_t walscan_lines(uint8_t major, const walscan_record *records, size_t count, const walscan_block *blocks,
+                     char *out, size_t room, size_t *used);
+
 /* ---- finished rows (totals.c) ---- */
 
 /* Rows of a later batch, appended to earlier ones: their block indexes count from before on. */

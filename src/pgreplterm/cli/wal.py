@@ -18,6 +18,7 @@ from pgreplterm.errors import ExitCode
 if TYPE_CHECKING:
     from pgreplterm.wal.source import Run, Segment, WalSource
     from pgreplterm.wal.verification import RunReport
+    from pgreplterm.wal.walker import Rows
 
 _path = click.argument("path", type=click.Path(path_type=Path))
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
@@ -61,26 +62,28 @@ def dump(path: Path, limit: int | None, as_json: bool) -> int:
     from pgreplterm.wal.scan import advance, new_walker
 
     source = open_source(path)
+    out = sys.stdout.buffer
     left = limit if limit is not None else sys.maxsize
     for run in source.runs:
         walker = new_walker(source, run.segments[0].start, collect=True)
         for rows in advance(source, run, walker):
-            for line in _lines(source, rows, as_json):
-                click.echo(line)
-                left -= 1
-                if not left:
-                    return ExitCode.OK
+            wanted = rows.first(left)
+            for piece in _pieces(source, wanted, as_json):
+                out.write(piece)
+            left -= wanted.count
+            if not left:
+                return ExitCode.OK
     return _narrate_ends(source)
 
 
-def _lines(source: WalSource, rows: Any, as_json: bool) -> Iterator[str]:
-    from pgreplterm.wal.dump import dump_lines, record_json
+def _pieces(source: WalSource, rows: Rows, as_json: bool) -> Iterator[bytes | memoryview]:
+    from pgreplterm.wal.dump import dump_text, record_json
     from pgreplterm.wal.records import RecordIndex
 
-    index = RecordIndex(rows)
     if not as_json:
-        return dump_lines(index, source.format.major)
-    return (json.dumps(record_json(index, row, source.format.major)) for row in index)
+        return dump_text(rows, source.format.major)
+    index = RecordIndex(rows)
+    return (json.dumps(record_json(index, row, source.format.major)).encode() + b"\n" for row in index)
 
 
 def _narrate_ends(source: WalSource) -> int:

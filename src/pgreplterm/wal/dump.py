@@ -1,6 +1,6 @@
 """Records as pg_waldump prints them, up to the record name and the block references.
 
-Owns: the text and JSON of one record. Must not: read files.
+Owns: handing rows to the C library for their lines, and the JSON of one record. Must not: read files.
 """
 
 from __future__ import annotations
@@ -8,37 +8,42 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from pgreplterm._walscan import ffi, lib
 from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.records import HAS_IMAGE, IMAGE_APPLY, BlockRow, RecordIndex, RecordRow
 from pgreplterm.wal.rmgr import FORK_NAMES, record_name, rmgr_name
+from pgreplterm.wal.walker import RECORD_SIZE, Rows
+
+_ROOM = 1 << 20
+_LONGEST_LINE = 4096
+
+
+def dump_text(rows: Rows, major: int, room: int = _ROOM) -> Iterator[memoryview]:
+    """Rows as pg_waldump's lines, ASCII with newlines, in pieces of up to room bytes (4096 at least).
+
+    Each piece is valid until the next is asked for.
+    """
+    buffer = bytearray(room)
+    view, out, used = memoryview(buffer), ffi.from_buffer("char[]", buffer), ffi.new("size_t *")
+    records = ffi.from_buffer("walscan_record[]", rows.records)
+    blocks = ffi.from_buffer("walscan_block[]", rows.blocks)
+    count, done = rows.count, 0
+    while done < count:
+        done += lib.walscan_lines(major, records + done, count - done, blocks, out, room, used)
+        yield view[: used[0]]
 
 
 def dump_lines(index: RecordIndex, major: int) -> Iterator[str]:
-    """One line a record, in pg_waldump's format (src/bin/pg_waldump/pg_waldump.c, XLogDumpDisplayRecord)."""
-    for row in index:
-        text = record_line(row, major)
-        yield text + "".join(map(block_text, index.blocks(row))) if row.block_count else text
+    """One line a record, without its newline."""
+    for piece in dump_text(index.rows, major):
+        yield from str(piece, "ascii").splitlines()
 
 
-def record_line(row: RecordRow, major: int) -> str:
-    """The record's part of its line; the shorter length leaves its full-page images out."""
-    own = row.total_length - row.image_length
-    return (
-        f"rmgr: {rmgr_name(row.rmgr):<11} len (rec/tot): {own:6}/{row.total_length:6}, tx: {row.xid:10}, "
-        f"lsn: {row.lsn >> 32:X}/{row.lsn & 0xFFFFFFFF:08X}, prev {row.prev >> 32:X}/{row.prev & 0xFFFFFFFF:08X}, "
-        f"desc: {record_name(major, row.rmgr, row.info)}"
-    )
-
-
-def block_text(block: BlockRow) -> str:
-    """One block reference, as it follows the description."""
-    fork = f" fork {FORK_NAMES[block.fork]}" if block.fork else ""
-    image = ""
-    if block.flags & HAS_IMAGE:
-        image = " FPW" if block.image_info & IMAGE_APPLY else " FPW for WAL verification"
-    return (
-        f", blkref #{block.id}: rel {block.tablespace}/{block.database}/{block.relation}{fork} blk {block.block}{image}"
-    )
+def dump_line(index: RecordIndex, number: int, major: int) -> str:
+    """The line of one record of an index."""
+    at = number * RECORD_SIZE
+    row = Rows(index.rows.records[at : at + RECORD_SIZE], index.rows.blocks)
+    return "".join(str(piece, "ascii") for piece in dump_text(row, major, _LONGEST_LINE)).rstrip("\n")
 
 
 def record_json(index: RecordIndex, row: RecordRow, major: int) -> dict[str, Any]:

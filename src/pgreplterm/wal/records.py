@@ -62,6 +62,7 @@ class RecordIndex:
     """All records of a scan. Indexing makes one row at a time; nothing else is unpacked."""
 
     def __init__(self, rows: Rows) -> None:
+        self.rows = rows
         self._records = rows.records
         self._blocks = rows.blocks
 
@@ -92,8 +93,3 @@ class RecordIndex:
             else:
                 high = middle
         return max(low - 1, 0)
-
-    @property
-    def raw(self) -> bytes:
-        """The rows as an array of C ``walscan_record``."""
-        return self._records

@@ -43,7 +43,7 @@ class Totaliser:
 
     def add(self, index: RecordIndex) -> None:
         """Count every record of the index."""
-        rows = ffi.from_buffer("walscan_record[]", index.raw)
+        rows = ffi.from_buffer("walscan_record[]", index.rows.records)
         lib.walscan_add_totals(rows, len(index), self._table)
 
     def by_rmgr(self) -> tuple[Totals, ...]:

@@ -58,10 +58,19 @@ class Break:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Finished rows as bytes: arrays of walscan_record and walscan_block. first_block counts from this batch."""
+    """Finished rows as bytes: arrays of C walscan_record and walscan_block; first_block counts within this batch."""
 
     records: bytes
     blocks: bytes
+
+    @property
+    def count(self) -> int:
+        """How many records these are."""
+        return len(self.records) // RECORD_SIZE
+
+    def first(self, count: int) -> Rows:
+        """The first count of them (fewer if there are fewer)."""
+        return self if count >= self.count else Rows(self.records[: count * RECORD_SIZE], self.blocks)
 
 
 class Walker:

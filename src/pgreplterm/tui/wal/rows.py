@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pgreplterm.tui.ink import Ink, Row, Span, cell, row
 from pgreplterm.tui.wal.anatomy import PER_ROW, Anatomy, HexRow, Place, Spot
 from pgreplterm.tui.wal.library import Contents, Entry, OpenSegment
-from pgreplterm.wal.dump import block_text
+from pgreplterm.wal.dump import dump_line
 from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.rmgr import record_name, rmgr_name
 
@@ -32,11 +32,16 @@ def segment_row(entry: Entry, nodes: Sequence[str]) -> Row:
 def record_row(opened: OpenSegment, number: int) -> Row:
     """What pg_waldump's line holds, in columns."""
     record = opened.index[number]
-    name = record_name(opened.source.format.major, record.rmgr, record.info)
-    blocks = "".join(map(block_text, opened.index.blocks(record))) if record.block_count else ""
+    major = opened.source.format.major
+    name = record_name(major, record.rmgr, record.info)
+    _, blkref, blocks = (
+        dump_line(opened.index, number, major).partition(", blkref ") if record.block_count else ("",) * 3
+    )
     xid = str(record.xid) if record.xid else "-"
     start = f" {cell(str(LSN(record.lsn)), 17)} {cell(xid, 9, right=True)} {cell(rmgr_name(record.rmgr), 11)} "
-    return row(start, f"{record.total_length:>6}  ", (name, Ink.BOLD), (blocks.replace(", blkref ", "  "), Ink.DIM))
+    return row(
+        start, f"{record.total_length:>6}  ", (name, Ink.BOLD), ((blkref + blocks).replace(", blkref ", "  "), Ink.DIM)
+    )
 
 
 def field_row(spot: Spot) -> Row:
