@@ -229,6 +229,23 @@ int walscan_push(walscan *walker, uint64_t lsn, const uint8_t *bytes, size_t len
 uint64_t walscan_find_header(const walscan_format *format, uint32_t page_size, uint64_t lsn, const uint8_t *bytes,
                              size_t length, uint64_t from, uint64_t floor);
 
+/* ---- choosing rows (filter.c) ---- */
+
+/* What a row must be to be kept; a zeroed filter keeps every row. The block conditions have to hold for one and the
+ * same block reference, as pg_waldump's -R, -B and -F do. */
+typedef struct walscan_filter {
+    uint8_t rmgrs[256];       /* kept where 1; looked at only if by_rmgr */
+    uint64_t start, end;      /* records that begin at or after start and are over by end (0: no end) */
+    uint32_t xid;
+    uint32_t tablespace, database, relation;
+    uint32_t block;
+    uint8_t fork;
+    uint8_t by_rmgr, by_xid, by_relation, by_block, by_fork, by_image;
+} walscan_filter;
+
+/* Move the rows to keep to the front of records, in order; their number. Blocks stay where they are. */
+size_t walscan_keep(const walscan_filter *filter, walscan_record *records, size_t count, const walscan_block *blocks);
+
 /* ---- names and lines (names.c, lines.c) ---- */
 
 /* pg_waldump's name of a built-in resource manager, or NULL. */
@@ -253,7 +270,8 @@ typedef struct walscan_total {
     uint64_t image_bytes;
 } walscan_total;
 
-/* Add rows to totals[256 * 16], indexed by resource manager * 16 + high nibble of info. */
+/* Add rows to totals[256 * 16], indexed by resource manager * 16 + record type: the high nibble of info, for
+ * Transaction without its top bit, which is a flag there. */
 void walscan_add_totals(const walscan_record *records, size_t count, walscan_total *totals);
 
 #endif

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,11 +17,29 @@ from pgreplterm.errors import ExitCode
 
 if TYPE_CHECKING:
     from pgreplterm.wal.source import Run, Segment, WalSource
+    from pgreplterm.wal.stat import Totals
     from pgreplterm.wal.verification import RunReport
     from pgreplterm.wal.walker import Rows
 
 _path = click.argument("path", type=click.Path(path_type=Path))
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+_CONDITIONS = (
+    click.option("-r", "--rmgr", "rmgrs", multiple=True, metavar="RMGR", help="Of this resource manager (repeatable)."),
+    click.option("-x", "--xid", type=click.IntRange(min=0, max=2**32 - 1), help="Of this transaction."),
+    click.option("-R", "--relation", metavar="T/D/R", help="That touch this relation: tablespace/database/file."),
+    click.option("-B", "--block", type=click.IntRange(min=0, max=2**32 - 1), help="And this block of it."),
+    click.option("-F", "--fork", type=click.Choice(("main", "fsm", "vm", "init")), help="That touch this fork."),
+    click.option("-w", "--fullpage", "images_only", is_flag=True, help="That hold a full-page image."),
+    click.option("-s", "--start", metavar="LSN", help="That begin here or later."),
+    click.option("-e", "--end", metavar="LSN", help="That are over by here."),
+)
+
+
+def _conditions(command: Callable[..., int]) -> Callable[..., int]:
+    """pg_waldump's options that choose records; the command gets them as ``**conditions``."""
+    for option in reversed(_CONDITIONS):
+        command = option(command)
+    return command
 
 
 @click.group()
@@ -55,19 +73,22 @@ def list_segments(path: Path, as_json: bool) -> None:
 @wal.command()
 @_path
 @click.option("--limit", "-n", type=click.IntRange(min=1), help="Stop after this many records.")
+@_conditions
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def dump(path: Path, limit: int | None, as_json: bool) -> int:
+def dump(path: Path, limit: int | None, as_json: bool, **conditions: Any) -> int:
     """Print records as pg_waldump does, up to the record name and the block references."""
     from pgreplterm.wal import open_source
+    from pgreplterm.wal.choice import choice_of
     from pgreplterm.wal.scan import advance, new_walker
 
+    choice = choice_of(**conditions)
     source = open_source(path)
     out = sys.stdout.buffer
     left = limit if limit is not None else sys.maxsize
     for run in source.runs:
         walker = new_walker(source, run.segments[0].start, collect=True)
         for rows in advance(source, run, walker):
-            wanted = rows.first(left)
+            wanted = choice.keep(rows).first(left)
             for piece in _pieces(source, wanted, as_json):
                 out.write(piece)
             left -= wanted.count
@@ -101,36 +122,42 @@ def _narrate_ends(source: WalSource) -> int:
 
 @wal.command()
 @_path
+@click.option("--by", type=click.Choice(("rmgr", "record")), default="rmgr", show_default=True, help="A line for each.")
+@_conditions
 @_json
-def stat(path: Path, as_json: bool) -> int:
-    """Records and bytes per resource manager, as pg_waldump --stats."""
+def stat(path: Path, by: str, as_json: bool, **conditions: Any) -> int:
+    """Records and bytes per resource manager or record type, as pg_waldump --stats[=record]."""
     from pgreplterm.wal import open_source
+    from pgreplterm.wal.choice import choice_of
     from pgreplterm.wal.records import RecordIndex
     from pgreplterm.wal.scan import advance, new_walker
-    from pgreplterm.wal.stat import Totaliser, stat_table
+    from pgreplterm.wal.stat import Totaliser, record_table, stat_table
 
+    choice = choice_of(**conditions)
     source = open_source(path)
     totaliser = Totaliser()
     for run in source.runs:
         walker = new_walker(source, run.segments[0].start, collect=True)
         for rows in advance(source, run, walker):
-            totaliser.add(RecordIndex(rows))
-    totals = totaliser.by_rmgr()
+            totaliser.add(RecordIndex(choice.keep(rows)))
+    totals = totaliser.by_record(source.format.major) if by == "record" else totaliser.by_rmgr()
     if as_json:
-        rows_json = [
-            {
-                "rmgr": row.name,
-                "count": row.count,
-                "record_bytes": row.record_bytes,
-                "image_bytes": row.image_bytes,
-            }
-            for row in totals
-        ]
-        _print_json({"path": str(path), **_source_json(source), "rmgrs": rows_json})
+        _print_json({"path": str(path), **_source_json(source), f"{by}s": [_totals_json(row) for row in totals]})
     else:
-        for line in stat_table(totals, source.format.handle.last_rmgr + 1):
+        built_in = source.format.handle.last_rmgr + 1
+        for line in record_table(totals) if by == "record" else stat_table(totals, built_in):
             click.echo(line)
     return _narrate_ends(source)
+
+
+def _totals_json(row: Totals) -> dict[str, Any]:
+    return {
+        "rmgr": row.rmgr_name,
+        **({} if row.record is None else {"record": row.record}),
+        "count": row.count,
+        "record_bytes": row.record_bytes,
+        "image_bytes": row.image_bytes,
+    }
 
 
 @wal.command()
