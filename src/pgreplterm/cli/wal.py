@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pgreplterm.wal.verification import RunReport
     from pgreplterm.wal.walker import Rows
 
-_path = click.argument("path", type=click.Path(path_type=Path))
+_path = click.argument("path", type=click.Path(path_type=Path, readable=False))
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 _CONDITIONS = (
     click.option("-r", "--rmgr", "rmgrs", multiple=True, metavar="RMGR", help="Of this resource manager (repeatable)."),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pgreplterm._walscan import ffi, lib
-from pgreplterm.wal.errors import WalError
+from pgreplterm.wal.errors import WalError, unreadable
 from pgreplterm.wal.lsn import LSN
 
 STATES = (
@@ -68,7 +68,7 @@ def read_control(data_directory: Path) -> ControlFile:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise WalError(f"{path}: expected the control file of a data directory; {error.strerror}.") from error
+        raise unreadable(path, "the control file of a data directory", error) from error
     return parse_control(data, str(path))
 
 

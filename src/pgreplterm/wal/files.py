@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
-from pgreplterm.wal.errors import WalError
+from pgreplterm.wal.errors import WalError, unreadable
 
 CHUNK = 512 * 1024
 
@@ -31,7 +31,7 @@ def _reading(path: Path) -> Iterator[None]:
             "segments, so look again."
         ) from error
     except OSError as error:
-        raise WalError(f"{path}: expected a segment that can be read; {error.strerror}.") from error
+        raise unreadable(path, "a segment that can be read", error) from error
 
 
 def open_bytes(path: Path, compression: str | None) -> IO[bytes]:
@@ -82,7 +82,7 @@ def fill(stream: IO[bytes], view: memoryview, path: Path) -> int:
     except (EOFError, gzip.BadGzipFile, zlib.error, io.UnsupportedOperation) as error:
         raise WalError(f"{path}: expected whole gzip data; {error}.") from error
     except OSError as error:
-        raise WalError(f"{path}: expected a segment that can be read; {error.strerror}.") from error
+        raise unreadable(path, "a segment that can be read", error) from error
     except Exception as error:
         if type(error).__name__ == "ZstdError":
             raise WalError(f"{path}: expected whole zstd data; {error}.") from error

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pgreplterm.wal.control import ControlFile, read_control
-from pgreplterm.wal.errors import WalError
+from pgreplterm.wal.errors import WalError, unreadable
 from pgreplterm.wal.files import read_at
 from pgreplterm.wal.format import WalFormat
 from pgreplterm.wal.lsn import LSN
@@ -91,9 +91,7 @@ def open_source(path: Path | str) -> WalSource:
             return _open_folder(path / "pg_wal")
         return _open_folder(path)
     except OSError as error:
-        raise WalError(
-            f"{path}: expected a WAL segment, a pg_wal folder or a data directory; {error.strerror}."
-        ) from error
+        raise unreadable(path, "a WAL segment, a pg_wal folder or a data directory", error) from error
 
 
 def _control_beside(folder: Path) -> ControlFile | None:
