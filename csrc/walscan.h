@@ -274,4 +274,23 @@ typedef struct walscan_total {
  * Transaction without its top bit, which is a flag there. */
 void walscan_add_totals(const walscan_record *records, size_t count, walscan_total *totals);
 
+/* ---- WAL by relation (relations.c) ---- */
+
+typedef struct walscan_relation {
+    uint32_t tablespace, database, relation;   /* all 0: records that touch no block */
+    uint32_t used;                             /* 0: an empty place of the table */
+    uint64_t records;                          /* that touch it, each once */
+    uint64_t record_bytes;                     /* without images; what no block owns goes to the first block's relation */
+    uint64_t images;
+    uint64_t image_bytes;
+} walscan_relation;
+
+/* Add rows to a zeroed table of places (a power of two). Returns how many rows were added: fewer than count when the
+ * table is too full for another; the caller then moves it into a larger one and goes on. */
+size_t walscan_add_relations(const walscan_record *records, size_t count, const walscan_block *blocks,
+                             walscan_relation *table, size_t places);
+
+/* Move every relation of one table into another, zeroed and larger. */
+void walscan_move_relations(const walscan_relation *from, size_t from_places, walscan_relation *to, size_t to_places);
+
 #endif

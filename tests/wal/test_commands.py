@@ -122,18 +122,6 @@ def _assert_one_sentence(done: subprocess.CompletedProcess[str], status: int) ->
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who may not read")
-def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
-    segment = _segment(tmp_path)
-    segment.chmod(0)
-    os.seteuid(65534)
-    try:
-        with pytest.raises(WalError, match=r"Permission denied\.$"):
-            open_source(segment)
-    finally:
-        os.seteuid(0)
-
-
 # ---- findings: exit 1, the LSN named, what was readable still printed ----
 
 

@@ -17,7 +17,6 @@ from pgreplterm.errors import ExitCode
 
 if TYPE_CHECKING:
     from pgreplterm.wal.source import Run, Segment, WalSource
-    from pgreplterm.wal.stat import Totals
     from pgreplterm.wal.verification import RunReport
     from pgreplterm.wal.walker import Rows
 
@@ -122,42 +121,35 @@ def _narrate_ends(source: WalSource) -> int:
 
 @wal.command()
 @_path
-@click.option("--by", type=click.Choice(("rmgr", "record")), default="rmgr", show_default=True, help="A line for each.")
+@click.option(
+    "--by",
+    type=click.Choice(("rmgr", "record", "relation")),
+    default="rmgr",
+    show_default=True,
+    help="A line for each.",
+)
 @_conditions
 @_json
 def stat(path: Path, by: str, as_json: bool, **conditions: Any) -> int:
-    """Records and bytes per resource manager or record type, as pg_waldump --stats[=record]."""
+    """Records and bytes by resource manager, by record type (both as pg_waldump --stats), or by relation."""
     from pgreplterm.wal import open_source
     from pgreplterm.wal.choice import choice_of
     from pgreplterm.wal.records import RecordIndex
     from pgreplterm.wal.scan import advance, new_walker
-    from pgreplterm.wal.stat import Totaliser, record_table, stat_table
+    from pgreplterm.wal.tally import tally_by
 
     choice = choice_of(**conditions)
     source = open_source(path)
-    totaliser = Totaliser()
+    tally = tally_by(by, source.format)
     for run in source.runs:
         walker = new_walker(source, run.segments[0].start, collect=True)
         for rows in advance(source, run, walker):
-            totaliser.add(RecordIndex(choice.keep(rows)))
-    totals = totaliser.by_record(source.format.major) if by == "record" else totaliser.by_rmgr()
+            tally.add(RecordIndex(choice.keep(rows)))
     if as_json:
-        _print_json({"path": str(path), **_source_json(source), f"{by}s": [_totals_json(row) for row in totals]})
+        _print_json({"path": str(path), **_source_json(source), f"{by}s": tally.rows()})
     else:
-        built_in = source.format.handle.last_rmgr + 1
-        for line in record_table(totals) if by == "record" else stat_table(totals, built_in):
-            click.echo(line)
+        click.echo("\n".join(tally.lines()))
     return _narrate_ends(source)
-
-
-def _totals_json(row: Totals) -> dict[str, Any]:
-    return {
-        "rmgr": row.rmgr_name,
-        **({} if row.record is None else {"record": row.record}),
-        "count": row.count,
-        "record_bytes": row.record_bytes,
-        "image_bytes": row.image_bytes,
-    }
 
 
 @wal.command()
