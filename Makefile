@@ -6,7 +6,7 @@ CSOURCES := $(wildcard csrc/*.c)
 BUILD := pyproject.toml setup.py build_ext.py $(wildcard csrc/*)
 
 .DELETE_ON_ERROR:
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench fuzz clean
 
 demo: $(VENV)/run.done
 	@$(BIN)/pgreplterm demo $(ARGS)
@@ -16,6 +16,10 @@ test: $(VENV)/dev.done
 
 bench: $(VENV)/dev.done
 	$(BIN)/pytest tests/bench --benchmark-only --benchmark-columns=min,median,max,rounds --benchmark-sort=name -s $(ARGS)
+
+# Ten minutes or so of mutated WAL through the C library under its sanitizers; ROUNDS=n for more or less.
+fuzz: $(VENV)/dev.done
+	PGREPLTERM_FUZZ_ROUNDS=$${ROUNDS:-3000000} $(BIN)/pytest tests/fuzz -s $(ARGS)
 
 check: $(VENV)/dev.done
 	$(BIN)/ruff check .
