@@ -286,3 +286,20 @@ def test_the_command_prints_pg_waldumps_lines(corpus: Corpus) -> None:
     assert done.returncode == 0, done.stderr
     assert_same_lines(done.stdout.splitlines(), corpus.waldump(1).lines)
     assert "clean end" in done.stderr
+
+
+def test_dump_and_stat_go_on_behind_damage(tmp_path: Path) -> None:
+    built = _stream()
+    spoilt = built.records[10]
+    built.poke(spoilt + 100, b"\xff")
+    (segment,) = built.write(tmp_path)
+    dumped = _run("dump", segment)
+    lsns = [
+        int(line.partition("lsn: ")[2].partition(",")[0].replace("/", ""), 16) for line in dumped.stdout.splitlines()
+    ]
+    assert lsns == [lsn for lsn in built.records if lsn != spoilt]
+    counted = _run("stat", "--json", segment)
+    assert [row["count"] for row in json.loads(counted.stdout)["rmgrs"]] == [len(built.records) - 1]
+    for done in (dumped, counted):
+        assert done.returncode == 1
+        assert f"damage: record {LSN(spoilt)}" in done.stderr

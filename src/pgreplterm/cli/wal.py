@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,22 +78,24 @@ def dump(path: Path, limit: int | None, as_json: bool, **conditions: Any) -> int
     """Print records as pg_waldump does, up to the record name and the block references."""
     from pgreplterm.wal import open_source
     from pgreplterm.wal.choice import choice_of
-    from pgreplterm.wal.scan import advance, new_walker
+    from pgreplterm.wal.verification import RunWalk
 
     choice = choice_of(**conditions)
     source = open_source(path)
     out = sys.stdout.buffer
     left = limit if limit is not None else sys.maxsize
+    reports = []
     for run in source.runs:
-        walker = new_walker(source, run.segments[0].start, collect=True)
-        for rows in advance(source, run, walker):
+        walk = RunWalk(source, run, collect=True)
+        for rows in walk:
             wanted = choice.keep(rows).first(left)
             for piece in _pieces(source, wanted, as_json):
                 out.write(piece)
             left -= wanted.count
             if not left:
                 return ExitCode.OK
-    return _narrate_ends(source)
+        reports.append(walk.report)
+    return _narrate_ends(reports)
 
 
 def _pieces(source: WalSource, rows: Rows, as_json: bool) -> Iterator[bytes | memoryview]:
@@ -106,17 +108,12 @@ def _pieces(source: WalSource, rows: Rows, as_json: bool) -> Iterator[bytes | me
     return (json.dumps(record_json(index, row, source.format.major)).encode() + b"\n" for row in index)
 
 
-def _narrate_ends(source: WalSource) -> int:
-    """Say on stderr how each run ended; a finding is exit 1."""
-    from pgreplterm.wal import verify as verify_source
-
-    status = ExitCode.OK
-    for report in verify_source(source):
-        if report.is_finding:
-            status = ExitCode.FINDING
-        for sentence in [damage.sentence for damage in report.damages[:1]] or [report.sentence]:
+def _narrate_ends(reports: Sequence[RunReport]) -> int:
+    """Say on stderr what was damaged and how each run ended; a finding is exit 1."""
+    for report in reports:
+        for sentence in (*(damage.sentence for damage in report.damages), report.sentence):
             click.echo(f"{_run_name(report.run)}: {sentence}", err=True)
-    return status
+    return _status(reports)
 
 
 @wal.command()
@@ -135,21 +132,21 @@ def stat(path: Path, by: str, as_json: bool, **conditions: Any) -> int:
     from pgreplterm.wal import open_source
     from pgreplterm.wal.choice import choice_of
     from pgreplterm.wal.records import RecordIndex
-    from pgreplterm.wal.scan import advance, new_walker
     from pgreplterm.wal.tally import tally_by
+    from pgreplterm.wal.verification import RunWalk
 
     choice = choice_of(**conditions)
     source = open_source(path)
     tally = tally_by(by, source.format)
-    for run in source.runs:
-        walker = new_walker(source, run.segments[0].start, collect=True)
-        for rows in advance(source, run, walker):
+    walks = [RunWalk(source, run, collect=True) for run in source.runs]
+    for walk in walks:
+        for rows in walk:
             tally.add(RecordIndex(choice.keep(rows)))
     if as_json:
         _print_json({"path": str(path), **_source_json(source), f"{by}s": tally.rows()})
     else:
         click.echo("\n".join(tally.lines()))
-    return _narrate_ends(source)
+    return _narrate_ends([walk.report for walk in walks])
 
 
 @wal.command()
@@ -169,6 +166,10 @@ def verify(path: Path, as_json: bool) -> int:
     if as_json:
         runs = [_report_json(report) for report in reports]
         _print_json({"path": str(path), **_source_json(source), "runs": runs})
+    return _status(reports)
+
+
+def _status(reports: Sequence[RunReport]) -> int:
     return ExitCode.FINDING if any(report.is_finding for report in reports) else ExitCode.OK
 
 

@@ -5,10 +5,10 @@ Owns: driving the walker over a feed. Must not: name the kind of end (verify doe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
-from pgreplterm.wal.feed import chunks
+from pgreplterm.wal.feed import Chunk, chunks
 from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.records import RecordIndex
 from pgreplterm.wal.source import Run, Segment, WalSource
@@ -40,13 +40,18 @@ def new_walker(source: WalSource, start: LSN, *, collect: bool, timeline: int = 
     )
 
 
-def advance(source: WalSource, run: Run, walker: Walker) -> Iterator[Rows]:
-    """Push the run from the walker's position on, yielding what each chunk finished; ends when the walker stops."""
+def advance(source: WalSource, run: Run, walker: Walker) -> Generator[Rows, None, Chunk | None]:
+    """Push the run from the walker's position on, yielding what each chunk finished; ends when the walker stops.
+
+    The generator's value is the last chunk pushed.
+    """
+    chunk = None
     for chunk in chunks(source, run, walker.position):
         going = not chunk.length or walker.push(chunk.lsn, chunk.data, chunk.length)
         yield walker.take()
         if not going:
-            return
+            break
+    return chunk
 
 
 def scan_run(source: WalSource, run: Run) -> Scan:

@@ -21,9 +21,9 @@ from pgreplterm.wal.feed import Chunk, chunks
 from pgreplterm.wal.files import read_at
 from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.page import LONG_HEADER, read_page_header
-from pgreplterm.wal.scan import new_walker
+from pgreplterm.wal.scan import advance, new_walker
 from pgreplterm.wal.source import Run, Segment, WalSource
-from pgreplterm.wal.walker import Break, Code, Walker
+from pgreplterm.wal.walker import Break, Code, Rows, Walker
 
 _CANDIDATES_TRIED = 1000
 _WRITING = ("in production", "in archive recovery", "in crash recovery")
@@ -94,27 +94,51 @@ def verify(source: WalSource) -> Iterator[RunReport]:
 
 def verify_run(source: WalSource, run: Run) -> RunReport:
     """Walk one run to its end, and on behind every damage that later records prove."""
-    walkers: list[Walker] = []
-    damages: list[Damage] = []
-    start, chased = run.segments[0].start, 0
-    while True:
-        walker = new_walker(source, start, collect=False)
-        walkers.append(walker)
-        last_chunk = _drive(source, run, walker)
-        resumed = _resume(source, run, walker)
-        end = _end(source, run, walker, last_chunk)
-        # Asked last: whatever was read after the stop may have been written after it, too.
-        growing = _has_grown(source, run, walker)
-        if growing and chased < _CHASES:
-            chased, start = chased + 1, walker.partial or walker.position
-        elif growing or resumed is None or walker.stopped is None:
-            break
-        else:
-            damages.append(Damage(walker.stopped, resumed))
-            start = resumed
-    if growing:
-        end = EndKind.CLEAN, f"clean end: read to {walker.position}; the server is writing on."
-    return _report(run, walkers, tuple(damages), *end)
+    walk = RunWalk(source, run, collect=False)
+    for _ in walk:
+        pass
+    return walk.report
+
+
+class RunWalk:
+    """One run, walked to its end and on behind damage: iterate for its rows, then ask for the report.
+
+    Without collect nothing is yielded but empty rows. Raises WalError when a file cannot be read.
+    """
+
+    def __init__(self, source: WalSource, run: Run, *, collect: bool) -> None:
+        self._source, self._run, self._collect = source, run, collect
+        self._report: RunReport | None = None
+
+    @property
+    def report(self) -> RunReport:
+        """What was found; there once the iteration has ended."""
+        assert self._report is not None, "iterate to the end first"
+        return self._report
+
+    def __iter__(self) -> Iterator[Rows]:
+        source, run = self._source, self._run
+        walkers: list[Walker] = []
+        damages: list[Damage] = []
+        start, chased = run.segments[0].start, 0
+        while True:
+            walker = new_walker(source, start, collect=self._collect)
+            walkers.append(walker)
+            last_chunk = yield from advance(source, run, walker)
+            resumed = _resume(source, run, walker)
+            end = _end(source, run, walker, last_chunk)
+            # Asked last: whatever was read after the stop may have been written after it, too.
+            growing = _has_grown(source, run, walker)
+            if growing and chased < _CHASES:
+                chased, start = chased + 1, walker.partial or walker.position
+            elif growing or resumed is None or walker.stopped is None:
+                break
+            else:
+                damages.append(Damage(walker.stopped, resumed))
+                start = resumed
+        if growing:
+            end = EndKind.CLEAN, f"clean end: read to {walker.position}; the server is writing on."
+        self._report = _report(run, walkers, tuple(damages), *end)
 
 
 def _report(run: Run, walkers: list[Walker], damages: tuple[Damage, ...], end: EndKind, sentence: str) -> RunReport:
@@ -132,15 +156,6 @@ def _report(run: Run, walkers: list[Walker], damages: tuple[Damage, ...], end: E
         end=end,
         sentence=sentence,
     )
-
-
-def _drive(source: WalSource, run: Run, walker: Walker) -> Chunk | None:
-    """Push the run until the walker stops or the bytes run out; the last chunk pushed."""
-    chunk = None
-    for chunk in chunks(source, run, walker.position):
-        if chunk.length and not walker.push(chunk.lsn, chunk.data, chunk.length):
-            break
-    return chunk
 
 
 def _has_grown(source: WalSource, run: Run, walker: Walker) -> bool:
