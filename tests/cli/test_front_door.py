@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,19 @@ def test_a_misspelt_command_is_not_taken_for_a_database() -> None:
     done = pgreplterm("staus")
     assert done.returncode == ExitCode.USAGE
     assert "did you mean 'status'" in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+def test_an_interrupt_inside_an_exec_still_ends_with_our_status(number: signal.Signals, tmp_path: Path) -> None:
+    inside = f"import os, time; os.kill(os.getpid(), {int(number)}); time.sleep(10)"
+    (tmp_path / "interrupted.py").write_text(
+        "import sys\nfrom pgreplterm import cli\n"
+        f"cli.cli.main = lambda *words, **options: exec({inside!r})\n"
+        "sys.exit(cli.run([]))\n"
+    )
+    command = [sys.executable, "-m", "interrupted"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (ExitCode.INTERRUPTED, "pgreplterm: interrupted.\n")
 
 
 def test_the_terminal_needs_a_terminal() -> None:

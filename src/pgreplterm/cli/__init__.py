@@ -77,8 +77,8 @@ def cli(ctx: click.Context) -> None:
 
 def run(argv: Sequence[str], terminal: Any = None) -> int:
     """Run one command line. terminal opens screens for the commands that want one. Returns the exit status."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _interrupt)
     try:
         result = cli.main(list(argv), prog_name="pgreplterm", standalone_mode=False, obj=terminal)
@@ -100,9 +100,17 @@ def run(argv: Sequence[str], terminal: Any = None) -> int:
     return int(result) if isinstance(result, int) else ExitCode.OK
 
 
+class _Interrupted(KeyboardInterrupt):
+    """SIGTERM, a lost terminal, or Ctrl-C.
+
+    A class of its own because Python ends by SIGINT, whatever the exit status, once a bare KeyboardInterrupt has left
+    any exec of a string (Python/pythonrun.c, run_eval_code_obj), and every dataclass made at import is one.
+    """
+
+
 def _interrupt(number: int, frame: object) -> None:  # noqa: ARG001
     """SIGTERM and a lost terminal end a command as Ctrl-C does, so that it cleans up."""
-    raise KeyboardInterrupt
+    raise _Interrupted
 
 
 def say(sentence: str) -> None:
