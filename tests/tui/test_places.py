@@ -69,6 +69,18 @@ async def test_a_node_that_dies_is_an_event_and_stays_on_the_screen() -> None:
         assert "s2 down: refused" in await here.sees("7 Events")
 
 
+async def test_the_events_place_shows_every_event_that_fits() -> None:
+    async with stage() as here:
+        here.source.show(cluster())
+        await here.sees("3 of 3 standbys streaming")
+        for second in range(1, 7):
+            later = replace(cluster(), taken_at=START + second)
+            here.source.show(with_node(later, gone(node("s2"))) if second % 2 else later)
+            await here.sees("3/4 up" if second % 2 else "4/4 up")
+        await here.press("7")
+        await here.sees(lambda text: text.count("s2 down: refused") == text.count("s2 is back") == 3)
+
+
 async def test_server_text_is_never_markup() -> None:
     async with stage() as here:
         evil = gone(node("s2"), NodeState.SILENT, reason="[bold red]boo[/] \x1b[2J")

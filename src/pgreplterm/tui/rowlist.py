@@ -163,9 +163,12 @@ class RowList(Widget, can_focus=True):
         return Region(0, y, self.size.width, 1)
 
     def on_resize(self) -> None:
-        """Keep the cursor in the window; Textual repaints all of it anyway."""
+        """Keep the cursor in the window; a list that scrolls for it may have been painted already."""
+        top = self.top
         self._keep_visible()
         self._shown = self._visible()
+        if self.top != top:
+            self.refresh()
 
     def on_focus(self) -> None:
         """The cursor row looks different with the focus."""
