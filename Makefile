@@ -2,11 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-CSOURCES := $(wildcard csrc/*.c)
-BUILD := pyproject.toml setup.py build_ext.py $(wildcard csrc/*)
+CSOURCES := $(wildcard csrc/*.c csrc/*/*.c)
+BUILD := pyproject.toml setup.py build_ext.py $(wildcard csrc/* csrc/*/*)
 
 .DELETE_ON_ERROR:
-.PHONY: demo test check bench fuzz clean
+.PHONY: demo test check bench fuzz matrix clean
 
 demo: $(VENV)/run.done
 	@$(BIN)/pgreplterm demo $(ARGS)
@@ -20,6 +20,11 @@ bench: $(VENV)/dev.done
 # Ten minutes or so of mutated WAL through the C library under its sanitizers; ROUNDS=n for more or less.
 fuzz: $(VENV)/dev.done
 	PGREPLTERM_FUZZ_ROUNDS=$${ROUNDS:-3000000} $(BIN)/pytest tests/fuzz -s $(ARGS)
+
+# Every line of dump and stat against the pg_waldump of every major: PGREPLTERM_MAJORS=/path/of/installations, laid
+# out as tests/matrix/README.md says.
+matrix: $(VENV)/dev.done
+	$(BIN)/pytest tests/matrix -s $(ARGS)
 
 check: $(VENV)/dev.done
 	$(BIN)/ruff check .
@@ -40,7 +45,7 @@ $(VENV)/run.done: $(BUILD)
 
 $(VENV)/dev.done: $(VENV)/run.done
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation 'setuptools>=77' >&2
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[embedded,archive,majors,dev]' >&2
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[embedded,archive,objects,dask,majors,dev]' >&2
 	@touch $@
 
 clean:

@@ -23,9 +23,9 @@ ffibuilder.cdef(declarations((CSRC / "walscan.h").read_text(encoding="utf-8")).r
 ffibuilder.set_source(
     "pgreplterm._walscan",
     '#include "walscan.h"',
-    sources=[f"csrc/{path.name}" for path in sorted(CSRC.glob("*.c"))],
+    sources=[f"csrc/{path.relative_to(CSRC)}" for path in sorted(CSRC.rglob("*.c"))],
     include_dirs=["csrc"],
-    depends=[f"csrc/{path.name}" for path in sorted(CSRC.glob("*.h"))],
+    depends=[f"csrc/{path.relative_to(CSRC)}" for path in sorted(CSRC.rglob("*.h"))],
     extra_compile_args=["-std=c11", "-O3", "-fvisibility=hidden"],
     define_macros=[("Py_LIMITED_API", "0x030B0000")],
 )

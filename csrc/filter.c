@@ -1,5 +1,7 @@
-/* Choosing rows: the conditions of pg_waldump's options, on rows that are already validated. */
+/* Choosing rows: the conditions of pg_waldump's options, and times, on rows that are already validated. */
 #include "walscan.h"
+
+enum { XACT_RMGR = 1, TIME_SIZE = 8 };
 
 static int block_matches(const walscan_filter *f, const walscan_block *b)
 {
@@ -36,4 +38,31 @@ size_t walscan_keep(const walscan_filter *filter, walscan_record *records, size_
         if (is_kept(filter, &records[i], blocks))
             records[kept++] = records[i];
     return kept;
+}
+
+/* When the record ended a transaction; 0 if it did not. The time is the first thing in its main data, so only the
+ * record's first bytes are asked for, however many subtransactions and relations it names. */
+static int end_time(const walscan_record *r, const walscan_pages *pages, int64_t *time)
+{
+    uint8_t scratch[64];
+    uint32_t before = r->total_length - r->main_length;
+    walscan_record head = *r;
+    const uint8_t *bytes;
+
+    if (r->main_length < TIME_SIZE || before > sizeof scratch - TIME_SIZE)
+        return 0;
+    head.total_length = before + TIME_SIZE;
+    head.main_length = TIME_SIZE;
+    bytes = walscan_record_bytes(pages, &head, scratch, sizeof scratch);
+    *time = bytes == NULL ? 0 : (int64_t) walscan_record_time(&head, bytes);
+    return *time != 0;
+}
+
+size_t walscan_find_time(const walscan_record *records, size_t count, size_t from, const walscan_pages *pages,
+                         int64_t since, int64_t until, int64_t *time)
+{
+    for (size_t i = from; i < count; i++)
+        if (records[i].rmgr == XACT_RMGR && end_time(&records[i], pages, time) && *time >= since && *time <= until)
+            return i;
+    return count;
 }

@@ -13,7 +13,7 @@ enum { XACT = 1, FIRST_CHANGED = 13, LAST = 19 };
 static const char *const rmgr_names[] = {
     "XLOG", "Transaction", "Storage", "CLOG", "Database", "Tablespace", "MultiXact", "RelMap", "Standby", "Heap2",
     "Heap", "Btree", "Hash", "Gin", "Gist", "Sequence", "SPGist", "BRIN", "CommitTs", "ReplicationOrigin", "Generic",
-    "LogicalMessage", "XLOG2",
+    "LogicalMessage",
 };
 
 /* By resource manager and high nibble of info, as 16 has them. */
@@ -49,7 +49,6 @@ static const char *const record_names[][16] = {
     {"SET", "DROP"},
     {SAME16("Generic")},    /* generic_identify does not look at info */
     {"MESSAGE"},
-    {"CHECKSUMS"},
 };
 
 /* From major first to last, this record has this name (NULL: none). */
@@ -71,6 +70,7 @@ static const struct change {
     {19, LAST, 0, 0xC0, "ASSIGN_LSN"},
     {19, LAST, 0, 0xF0, "LOGICAL_DECODING_STATUS_CHANGE"},
     {19, LAST, 9, 0x40, NULL},
+    {13, 13, 18, 0x20, "SETTS"},
     {19, LAST, 14, 0x70, NULL},
 };
 

@@ -93,9 +93,20 @@ size_t walscan_add_relations(const walscan_record *records, size_t count, const 
     return count;
 }
 
-void walscan_move_relations(const walscan_relation *from, size_t from_places, walscan_relation *to, size_t to_places)
+int walscan_join_relations(const walscan_relation *from, size_t from_places, walscan_relation *to, size_t to_places)
 {
-    for (size_t i = 0; i < from_places; i++)
-        if (from[i].used)
-            *place_of(to, to_places, from[i].tablespace, from[i].database, from[i].relation) = from[i];
+    if (used_places(from, from_places) + used_places(to, to_places) > to_places / 4 * 3)
+        return 0;
+    for (size_t i = 0; i < from_places; i++) {
+        const walscan_relation *f = &from[i];
+        walscan_relation *t;
+        if (!f->used)
+            continue;
+        t = place_of(to, to_places, f->tablespace, f->database, f->relation);
+        t->records += f->records;
+        t->record_bytes += f->record_bytes;
+        t->images += f->images;
+        t->image_bytes += f->image_bytes;
+    }
+    return 1;
 }

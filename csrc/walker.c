@@ -10,16 +10,10 @@
  * Order of checks: XLogDecodeNextRecord and XLogReaderValidatePageHeader in xlogreader.c. In particular a page
  * header is judged before the record header that is split across it.
  */
-#include "bytes.h"
-#include "walscan.h"
+#include "fragments.h"
+#include "rmgr_id.h"
 
-typedef struct span {
-    const uint8_t *bytes;
-    uint64_t base;     /* LSN of bytes[0] */
-    uint64_t end;
-} span;
-
-enum { XLOG_RMGR = 0, XLOG_SWITCH = 0x40, FIRST_CUSTOM_RMGR = 128, CRC_OFFSET = 20 };
+enum { XLOG_RMGR = 0, XLOG_SWITCH = 0x40, CRC_OFFSET = 20 };
 
 /* A fuzzer defines this, so that what it changed in a record's body is read and not just refused. */
 #ifdef WALSCAN_IGNORE_CRC
@@ -47,7 +41,7 @@ int walscan_start(walscan *w, const walscan_format *format, uint32_t page_size, 
         || !is_power_of_two(segment_size, 1 << 20, 1 << 30) || (lsn & 7) || lsn >> 62)
         return 0;
     w->format = format;
-    w->crc = walscan_crc_kernel(crc_kind);
+    w->crc = walscan_crc_kernel_of(crc_kind);
     w->page_size = page_size;
     w->segment_size = segment_size;
     w->block_size = 8192;
@@ -90,10 +84,13 @@ static int check_page(walscan *w, const walscan_page *page, uint64_t lsn, uint64
     if (page->timeline < w->timeline)
         return stop(w, WALSCAN_PAGE_TIMELINE, lsn, record, w->timeline, page->timeline);
     w->timeline = page->timeline;
+    if (w->first_timeline == 0)
+        w->first_timeline = page->timeline;
     return 1;
 }
 
-/* The page must go on with the record in progress, or say that it was given up. */
+/* The page must go on with the record in progress, or say that it was given up. A length that no writer makes is
+ * refused only here, where the page bears it out: before, PostgreSQL's reader finds something else. */
 static int check_continuation(walscan *w, const walscan_page *page, uint64_t lsn)
 {
     uint32_t missing = w->partial_length - w->partial_have;
@@ -107,14 +104,27 @@ static int check_continuation(walscan *w, const walscan_page *page, uint64_t lsn
         return stop(w, WALSCAN_CONTRECORD_MISSING, lsn, w->partial, WALSCAN_PAGE_CONTRECORD, page->info);
     if (page->remaining != missing)
         return stop(w, WALSCAN_CONTRECORD_LENGTH, lsn, w->partial, missing, page->remaining);
+    if (w->partial_length > w->format->max_length)
+        return stop(w, WALSCAN_RECORD_LENGTH, w->partial, w->partial, w->format->max_length, w->partial_length);
     return 1;
 }
 
 /* Before the first record boundary is known, continued bytes are skipped, over as many pages as they take. */
-static void seek(walscan *w, const walscan_page *page)
+static int seek(walscan *w, const walscan_page *page, uint64_t lsn)
 {
-    w->continuation = page->info & WALSCAN_PAGE_CONTRECORD ? page->remaining : 0;
+    int continued = (page->info & WALSCAN_PAGE_CONTRECORD) != 0;
+
+    if (continued && page->remaining == 0)
+        return stop(w, WALSCAN_CONTRECORD_UNEXPECTED, lsn, lsn + page->header_length, 0, page->info);
+    w->continuation = continued ? page->remaining : 0;
     w->seeking = 0;
+    return 1;
+}
+
+/* Where the first record of the page at lsn begins, whatever a header that may be refused says of its own length. */
+static uint64_t first_place(const walscan *w, uint64_t lsn)
+{
+    return lsn + (lsn & (w->segment_size - 1) ? WALSCAN_PAGE_HEADER_MIN : WALSCAN_PAGE_HEADER_MAX);
 }
 
 static int enter_page(walscan *w, const uint8_t *bytes)
@@ -124,13 +134,14 @@ static int enter_page(walscan *w, const uint8_t *bytes)
     walscan_page page;
 
     walscan_read_page(bytes, w->page_size, &page);
-    if (!check_page(w, &page, lsn, record ? record : lsn + page.header_length))
+    if (!check_page(w, &page, lsn, record ? record : first_place(w, lsn)))
         return 0;
     if (w->partial != 0) {
         if (!check_continuation(w, &page, lsn))
             return 0;
     } else if (w->seeking) {
-        seek(w, &page);
+        if (!seek(w, &page, lsn))
+            return 0;
     } else if (w->continuation == 0 && (page.info & WALSCAN_PAGE_CONTRECORD)) {
         return stop(w, WALSCAN_CONTRECORD_UNEXPECTED, lsn, lsn + page.header_length, 0, page.info);
     }
@@ -147,15 +158,9 @@ static uint64_t page_end(const walscan *w)
 
 static int check_length(walscan *w, uint64_t lsn, uint32_t length)
 {
-    if (length < WALSCAN_RECORD_HEADER || length > w->format->max_length)
-        return stop(w, WALSCAN_RECORD_LENGTH, lsn, lsn,
-                    length < WALSCAN_RECORD_HEADER ? WALSCAN_RECORD_HEADER : w->format->max_length, length);
+    if (length < WALSCAN_RECORD_HEADER)
+        return stop(w, WALSCAN_RECORD_LENGTH, lsn, lsn, WALSCAN_RECORD_HEADER, length);
     return 1;
-}
-
-static int rmgr_is_valid(const walscan_format *format, uint8_t id)
-{
-    return id <= format->last_rmgr || (format->custom_rmgrs && id >= FIRST_CUSTOM_RMGR);
 }
 
 static int check_header(walscan *w, uint64_t lsn, const uint8_t *header)
@@ -170,44 +175,80 @@ static int check_header(walscan *w, uint64_t lsn, const uint8_t *header)
     return 1;
 }
 
-/* The record is whole: fragments, row, and what follows it. crc has run over bytes 24 on. */
-static int accept(walscan *w, uint64_t lsn, const uint8_t *head, uint32_t crc, uint64_t end, walscan_rows *rows)
+static int check_crc(walscan *w, uint64_t lsn, const uint8_t *head, uint32_t crc)
 {
-    walscan_block scratch[WALSCAN_BLOCKS_MAX];
-    walscan_record row = {0};
-    int store = rows->records != NULL;
-    int code;
-
-    crc = ~w->crc(crc, head, CRC_OFFSET);
     if (crc != load32(head + CRC_OFFSET) && !IGNORE_CRC)
         return stop(w, WALSCAN_RECORD_CRC, lsn, lsn, crc, load32(head + CRC_OFFSET));
-    row.lsn = lsn;
-    row.end = end;
-    row.total_length = load32(head);
-    row.xid = load32(head + 4);
-    row.prev = load64(head + 8);
-    row.info = head[16];
-    row.rmgr = head[17];
-    row.first_block = (uint32_t) rows->block_count;
-    code = walscan_read_record(w->format, w->block_size, head, &row,
-                               store ? rows->blocks + rows->block_count : scratch);
+    return 1;
+}
+
+int walscan_read_record(const walscan_format *format, uint32_t block_size, const uint8_t *head,
+                        walscan_record *record, walscan_block *blocks)
+{
+    return read_fragments(format, block_size, head, record, blocks, 1);
+}
+
+/* What the loop over a page's records keeps in registers, and puts back when it leaves the page. */
+typedef struct tally {
+    uint64_t records;
+    uint64_t record_bytes;
+    uint64_t images;
+    uint64_t image_bytes;
+} tally;
+
+static void add_tally(walscan *w, const tally *t)
+{
+    w->records += t->records;
+    w->record_bytes += t->record_bytes;
+    w->images += t->images;
+    w->image_bytes += t->image_bytes;
+}
+
+/* The record is whole and its CRC right: read its fragments, keep its row, count it. */
+ALWAYS_INLINE int accept(walscan *w, uint64_t lsn, const uint8_t *head, uint32_t length, uint64_t end,
+                         walscan_rows *rows, tally *t, int store)
+{
+    walscan_record local;
+    walscan_block block;
+    walscan_record *row = store ? &rows->records[rows->record_count] : &local;
+    int code;
+
+    *row = (walscan_record) {
+        .lsn = lsn, .end = end, .total_length = length, .xid = load32(head + 4), .prev = load64(head + 8),
+        .info = head[16], .rmgr = head[17], .first_block = store ? (uint32_t) rows->block_count : 0,
+    };
+    code = read_fragments(w->format, w->block_size, head, row, store ? rows->blocks + rows->block_count : &block, store);
     if (code != WALSCAN_NO_ERROR)
         return stop(w, code, lsn, lsn, 0, 0);
     if (store) {
-        rows->records[rows->record_count++] = row;
-        rows->block_count += row.block_count;
+        rows->record_count++;
+        rows->block_count += row->block_count;
     }
-    if (w->first == 0)
-        w->first = lsn;
-    w->previous = lsn;
-    w->records++;
-    w->record_bytes += row.total_length;
-    w->images += row.image_count;
-    w->image_bytes += row.image_length;
-    w->position = align8(end);
-    if (row.rmgr == XLOG_RMGR && (row.info & 0xF0) == XLOG_SWITCH)
-        w->skip_to = (w->position + w->segment_size - 1) & ~((uint64_t) w->segment_size - 1);
+    if (!store && w->totals != NULL)
+        add_total(w->totals, row);
+    t->records++;
+    t->record_bytes += length;
+    t->images += row->image_count;
+    t->image_bytes += row->image_length;
     return 1;
+}
+
+static int is_switch(const uint8_t *head)
+{
+    return head[17] == XLOG_RMGR && (head[16] & 0xF0) == XLOG_SWITCH;
+}
+
+/* The walk has come behind this record. */
+static void pass(walscan *w, uint64_t lsn, const uint8_t *head, uint64_t end)
+{
+    if (w->first == 0) {
+        w->first = lsn;
+        w->first_prev = load64(head + 8);
+    }
+    w->previous = lsn;
+    w->position = align8(end);
+    if (is_switch(head))
+        w->skip_to = (w->position + w->segment_size - 1) & ~((uint64_t) w->segment_size - 1);
 }
 
 /* A record begins at the position and does not end in this page (its header may not either). */
@@ -223,9 +264,20 @@ static int begin_partial(walscan *w, const uint8_t *bytes, uint32_t length, size
     memcpy(w->head, bytes, kept);
     w->partial_crc = ~(uint32_t) 0;
     if (room > WALSCAN_RECORD_HEADER)
-        w->partial_crc = w->crc(w->partial_crc, bytes + WALSCAN_RECORD_HEADER, room - WALSCAN_RECORD_HEADER);
+        w->partial_crc = w->crc->update(w->partial_crc, bytes + WALSCAN_RECORD_HEADER, room - WALSCAN_RECORD_HEADER);
     w->position += room;
     return 1;
+}
+
+static int accept_partial(walscan *w, walscan_rows *rows)
+{
+    tally t = {0};
+    uint64_t lsn = w->partial;
+    int accepted = rows->records != NULL ? accept(w, lsn, w->head, w->partial_length, w->position, rows, &t, 1)
+                                         : accept(w, lsn, w->head, w->partial_length, w->position, rows, &t, 0);
+
+    add_tally(w, &t);
+    return accepted;
 }
 
 /* More of the partial record stands at the position; a header split by the page end is judged once it is whole. */
@@ -244,35 +296,60 @@ static int continue_partial(walscan *w, const uint8_t *bytes, walscan_rows *rows
         uint32_t header_left = WALSCAN_RECORD_HEADER - before;
         if (!check_header(w, w->partial, w->head))
             return 0;
-        w->partial_crc = w->crc(w->partial_crc, bytes + header_left, take - header_left);
+        w->partial_crc = w->crc->update(w->partial_crc, bytes + header_left, take - header_left);
     } else {
-        w->partial_crc = w->crc(w->partial_crc, bytes, take);
+        w->partial_crc = w->crc->update(w->partial_crc, bytes, take);
     }
     w->partial_have += take;
     w->position += take;
     if (take < missing)
         return 1;
-    if (!accept(w, w->partial, w->head, w->partial_crc, w->position, rows))
+    w->partial_crc = ~w->crc->update(w->partial_crc, w->head, CRC_OFFSET);
+    if (!check_crc(w, w->partial, w->head, w->partial_crc) || !accept_partial(w, rows))
         return 0;
+    pass(w, w->partial, w->head, w->position);
     w->partial = 0;
     return 1;
 }
 
-static int read_record(walscan *w, const uint8_t *bytes, walscan_rows *rows)
+static int no_room(const walscan_rows *rows)
 {
-    uint64_t lsn = w->position;
-    size_t room = (size_t) (page_end(w) - lsn);
-    uint32_t length = load32(bytes);
+    return rows->records != NULL && (rows->record_count == rows->record_room
+                                     || rows->block_room - rows->block_count < WALSCAN_BLOCKS_MAX);
+}
 
-    if (!check_length(w, lsn, length))
-        return 0;
-    if (length > room)
-        return begin_partial(w, bytes, length, room);
-    if (!check_header(w, lsn, bytes))
-        return 0;
-    return accept(w, lsn, bytes,
-                  w->crc(~(uint32_t) 0, bytes + WALSCAN_RECORD_HEADER, length - WALSCAN_RECORD_HEADER),
-                  lsn + length, rows);
+/* The records of a page from the position on, up to one that goes on behind it, a segment switch, or a full array. */
+ALWAYS_INLINE int read_page(walscan *w, const uint8_t *bytes, walscan_rows *rows, tally *t, int store)
+{
+    uint64_t end = page_end(w);
+    uint32_t page_mask = w->page_size - 1;
+    walscan_record_crc_fn crc = w->crc->record;
+
+    for (;;) {
+        uint64_t lsn = w->position;
+        uint32_t length = load32(bytes);
+
+        if (!check_length(w, lsn, length))
+            return 0;
+        if (length > end - lsn)
+            return begin_partial(w, bytes, length, (size_t) (end - lsn));
+        if (!check_header(w, lsn, bytes) || !check_crc(w, lsn, bytes, crc(bytes, length, lsn & page_mask))
+            || !accept(w, lsn, bytes, length, lsn + length, rows, t, store))
+            return 0;
+        pass(w, lsn, bytes, lsn + length);
+        if (w->position >= end || w->position < w->skip_to || (store && no_room(rows)))
+            return 1;
+        bytes += w->position - lsn;
+    }
+}
+
+static int read_records(walscan *w, const uint8_t *bytes, walscan_rows *rows)
+{
+    tally t = {0};
+    int going = rows->records != NULL ? read_page(w, bytes, rows, &t, 1) : read_page(w, bytes, rows, &t, 0);
+
+    add_tally(w, &t);
+    return going;
 }
 
 /* Bytes of a record that began before the walk did. */
@@ -287,12 +364,6 @@ static void skip_continuation(walscan *w)
         w->seeking = 1;
 }
 
-static int no_room(const walscan_rows *rows)
-{
-    return rows->records != NULL && (rows->record_count == rows->record_room
-                                     || rows->block_room - rows->block_count < WALSCAN_BLOCKS_MAX);
-}
-
 int walscan_push(walscan *w, uint64_t lsn, const uint8_t *bytes, size_t length, walscan_rows *rows)
 {
     uint64_t end = lsn + length;
@@ -304,6 +375,8 @@ int walscan_push(walscan *w, uint64_t lsn, const uint8_t *bytes, size_t length, 
         const uint8_t *at;
         if (w->position < w->skip_to)
             w->position = w->skip_to < end ? w->skip_to : end;
+        if (w->limit != 0 && w->position >= w->limit && w->partial == 0)
+            return WALSCAN_REACHED;
         if (w->position >= end)
             return WALSCAN_MORE;
         if (no_room(rows))
@@ -316,72 +389,7 @@ int walscan_push(walscan *w, uint64_t lsn, const uint8_t *bytes, size_t length, 
         else if (w->continuation != 0)
             skip_continuation(w);
         else
-            going = read_record(w, at, rows);
+            going = read_records(w, at, rows);
     }
     return WALSCAN_STOPPED;
-}
-
-/* The record header at p, whose page ends room bytes on, joined over that page end; left counts what follows p.
- * Returns how many of its bytes there are: all, unless the next page lies behind the buffer. */
-static uint32_t gather_header(uint8_t *header, const uint8_t *p, uint64_t room, uint64_t left)
-{
-    walscan_page next;
-    uint32_t have = room < WALSCAN_RECORD_HEADER ? (uint32_t) room : WALSCAN_RECORD_HEADER;
-
-    memcpy(header, p, have);
-    if (have == WALSCAN_RECORD_HEADER || left <= room || !walscan_read_page(p + room, left - room, &next))
-        return have;
-    memcpy(header + have, p + room + next.header_length, WALSCAN_RECORD_HEADER - have);
-    return WALSCAN_RECORD_HEADER;
-}
-
-/* Whether a header, or as much of it as there is, could be a record's that was written after floor. */
-static int may_follow(const walscan_format *format, const uint8_t *header, uint32_t have, uint64_t at, uint64_t floor)
-{
-    uint32_t length = load32(header);
-
-    if (length < WALSCAN_RECORD_HEADER || length > format->max_length)
-        return 0;
-    if (have >= 16 && (load64(header + 8) < floor || load64(header + 8) >= at))
-        return 0;
-    return have < WALSCAN_RECORD_HEADER || rmgr_is_valid(format, header[17]);
-}
-
-/* Whether the page at p is this stream's: written for this place, neither blank nor left from an earlier use. */
-static int page_is_current(const walscan_format *format, const uint8_t *p, uint64_t lsn)
-{
-    return load16(p) == format->magic && load64(p + 8) == lsn;
-}
-
-/* The first header in [lsn, end of its page) that may follow floor; left counts the bytes from p to the buffer's end. */
-static uint64_t find_in_page(const walscan_format *format, const uint8_t *p, uint64_t lsn, uint64_t end,
-                             uint64_t left, uint64_t floor)
-{
-    uint8_t split[WALSCAN_RECORD_HEADER];
-
-    for (; lsn + WALSCAN_RECORD_HEADER <= end; lsn += 8, p += 8, left -= 8)
-        if (load64(p + 8) >= floor && may_follow(format, p, WALSCAN_RECORD_HEADER, lsn, floor))
-            return lsn;
-    for (; lsn < end; lsn += 8, p += 8, left -= 8)
-        if (may_follow(format, split, gather_header(split, p, end - lsn, left), lsn, floor))
-            return lsn;
-    return 0;
-}
-
-uint64_t walscan_find_header(const walscan_format *format, uint32_t page_size, uint64_t lsn, const uint8_t *bytes,
-                             size_t length, uint64_t from, uint64_t floor)
-{
-    uint64_t mask = page_size - 1;
-    uint64_t at = from > lsn ? align8(from) : lsn;
-
-    while (at < lsn + length) {
-        uint64_t page = at & ~mask;
-        if (page < from || page_is_current(format, bytes + (page - lsn), page)) {
-            uint64_t found = find_in_page(format, bytes + (at - lsn), at, page + page_size, lsn + length - at, floor);
-            if (found)
-                return found;
-        }
-        at = page + page_size;
-    }
-    return 0;
 }

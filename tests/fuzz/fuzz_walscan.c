@@ -22,20 +22,89 @@ static void mend(uint8_t *pages, size_t length, uint16_t magic, uint64_t base)
     }
 }
 
-/* What a caller does with finished rows: every function that reads them. */
-static void use(const walscan_format *format, walscan_rows *rows, walscan_relation *table, size_t places)
+enum { TEXT = 1 << 16, SCRATCH = 1 << 16 };
+
+/* Every row as text. The buffers are exactly as long as they say, so that one byte too many is seen; a line that does
+ * not fit into them is left out. */
+static void print(const walscan_format *format, const walscan_rows *rows, const walscan_pages *pages, uint8_t choice)
 {
-    static char text[8192];
-    walscan_total totals[256 * 16];
+    walscan_printer printer = {.pages = *pages, .major = format->major, .block_size = 8192,
+                               .block_details = choice & 1, .room = 40 + 8u * choice, .scratch_room = 64u * choice};
+
+    printer.out = malloc(printer.room);
+    printer.scratch = malloc(printer.scratch_room + 1);
+    for (size_t done = 0; done < rows->record_count; done++)
+        done += walscan_lines(&printer, rows->records + done, rows->record_count - done, rows->blocks);
+    free(printer.out);
+    free(printer.scratch);
+    printer.room = TEXT;
+    printer.scratch_room = SCRATCH;
+    printer.out = malloc(TEXT);
+    printer.scratch = malloc(SCRATCH);
+    for (size_t done = 0; done < rows->record_count; done++)
+        done += walscan_lines(&printer, rows->records + done, rows->record_count - done, rows->blocks);
+    for (size_t i = 0; i < rows->record_count; i++)
+        walscan_description(&printer, &rows->records[i], rows->blocks);
+    free(printer.out);
+    free(printer.scratch);
+}
+
+/* Every image put back into its page; stored bytes and page exactly as long as they are. */
+static void restore(const walscan_rows *rows, const walscan_pages *pages)
+{
+    static uint8_t scratch[SCRATCH];
+
+    for (size_t i = 0; i < rows->record_count; i++) {
+        const walscan_record *r = &rows->records[i];
+        const uint8_t *at = walscan_record_bytes(pages, r, scratch, sizeof scratch);
+        if (at == NULL)
+            continue;
+        at += r->total_length - r->main_length - r->image_length;
+        for (size_t b = 0; b < r->block_count; b++)
+            at -= rows->blocks[r->first_block + b].data_length;
+        for (size_t b = 0; b < r->block_count; b++) {
+            const walscan_block *block = &rows->blocks[r->first_block + b];
+            uint8_t *stored = malloc(block->image_length ? block->image_length : 1), *page = malloc(PAGE);
+            memcpy(stored, at, block->image_length);
+            walscan_restore_image(stored, block->image_length, block->image_info & WALSCAN_IMAGE_PGLZ,
+                                  block->hole_offset, block->hole_length, page, PAGE);
+            at += block->image_length + block->data_length;
+            free(stored);
+            free(page);
+        }
+    }
+}
+
+/* Times, and totals by each kind of key, in a table that is soon full. */
+static void sum_by_key(const walscan_rows *rows, const walscan_pages *pages)
+{
+    enum { PLACES = 64 };
+    uint64_t minute = WALSCAN_NO_KEY;
+    int64_t time;
+
+    walscan_find_time(rows->records, rows->record_count, 0, pages, INT64_MIN, INT64_MAX, &time);
+    for (int kind = WALSCAN_BY_XID; kind <= WALSCAN_BY_MINUTE; kind++) {
+        walscan_keyed *table = calloc(PLACES, sizeof *table), *other = calloc(PLACES, sizeof *other);
+        walscan_add_keyed(kind, rows->records, rows->record_count, rows->blocks, pages, &minute, table, PLACES);
+        walscan_join_keyed(table, PLACES, minute, other, PLACES);
+        free(table);
+        free(other);
+    }
+}
+
+/* What a caller does with finished rows: every function that reads them. */
+static void use(const walscan_format *format, walscan_rows *rows, walscan_relation *table, size_t places,
+                const walscan_pages *pages, uint8_t choice)
+{
+    walscan_total totals[WALSCAN_TOTALS];
     walscan_filter filter = {.by_block = 1, .by_fork = 1, .block = 3};
-    size_t used;
 
     memset(totals, 0, sizeof totals);
     walscan_add_totals(rows->records, rows->record_count, totals);
     walscan_add_relations(rows->records, rows->record_count, rows->blocks, table, places);
-    for (size_t done = 0; done < rows->record_count;)
-        done += walscan_lines(format->major, rows->records + done, rows->record_count - done, rows->blocks, text,
-                              sizeof text, &used);
+    print(format, rows, pages, choice);
+    restore(rows, pages);
+    sum_by_key(rows, pages);
     walscan_keep(&filter, rows->records, rows->record_count, rows->blocks);
     walscan_shift_blocks(rows->records, rows->record_count, 7);
     rows->record_count = rows->block_count = 0;
@@ -55,12 +124,13 @@ static void walk(const uint8_t *choices, const uint8_t *pages, size_t length, ui
     if (walscan_start(walker, format, PAGE, SEGMENT, 0, start, choices[6] % 4)) {
         for (size_t at = 0; at < length; at += step) {
             size_t piece = length - at < step ? length - at : step;
+            walscan_pages window = {base + at, pages + at, piece, pages, at, PAGE};
             int status;
             if (walker->position >= base + at + piece)
                 continue;
             while ((status = walscan_push(walker, base + at, pages + at, piece, &rows)) == WALSCAN_FULL)
-                use(format, &rows, table, 256);
-            use(format, &rows, table, 256);
+                use(format, &rows, table, 256, &window, choices[7]);
+            use(format, &rows, table, 256, &window, choices[7]);
             if (status == WALSCAN_STOPPED)
                 break;
         }

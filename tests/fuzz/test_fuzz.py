@@ -27,7 +27,7 @@ def mutate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     compiler = shutil.which("cc") or shutil.which("gcc")
     assert compiler is not None, "the extension could not have been built without a C compiler"
     program = tmp_path_factory.mktemp("fuzz") / "mutate"
-    sources = [*sorted(CSRC.glob("*.c")), HERE / "fuzz_walscan.c", HERE / "mutate.c"]
+    sources = [*sorted(CSRC.rglob("*.c")), HERE / "fuzz_walscan.c", HERE / "mutate.c"]
     command = [compiler, "-std=c11", "-O1", "-g", *SANITIZERS, "-DWALSCAN_IGNORE_CRC", f"-I{CSRC}", *map(str, sources)]
     built = subprocess.run([*command, "-o", str(program)], capture_output=True, text=True, check=False)
     if "cannot find -lasan" in built.stderr or "libasan" in built.stderr:

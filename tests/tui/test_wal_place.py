@@ -90,9 +90,10 @@ def test_a_record_over_a_page_boundary_shows_both_pages(opened: OpenSegment) -> 
 
 def test_a_byte_finds_its_field(opened: OpenSegment) -> None:
     anatomy = lay_open(opened, 2)
+    assert [spot.field.name for spot in anatomy.spots if not spot.places] == ["description"]
     for number, spot in enumerate(anatomy.spots):
-        place = spot.places[0]
-        assert anatomy.spot_at(place.chunk, place.start) == number
+        for place in spot.places[:1]:
+            assert anatomy.spot_at(place.chunk, place.start) == number
 
 
 def test_a_recycled_and_an_empty_segment_are_called_so(tmp_path: Path) -> None:
@@ -166,7 +167,7 @@ async def test_field_and_bytes_point_at_each_other() -> None:
         await here.sees("84,799 records")
         await here.press("enter")
         await here.sees("xl_tot_len")
-        await here.press("j", "j")
+        await here.press("j", "j", "j")
         from pgreplterm.tui.wal.lists import FieldList, HexView
 
         fields, view = here.app.screen.query_one(FieldList), here.app.screen.query_one(HexView)

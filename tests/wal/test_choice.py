@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import random
+import re
+import subprocess
+from collections.abc import Iterator
+from typing import IO
+
 import pytest
 
 from pgreplterm import wal
+from pgreplterm.lab.binaries import environment
 from pgreplterm.wal.choice import Choice, choice_of
 from pgreplterm.wal.records import RecordIndex
-from pgreplterm.wal.rmgr import FORK_NAMES
+from pgreplterm.wal.rmgr import FORK_NAMES, record_name
 from pgreplterm.wal.stat import Totaliser, record_table
+from pgreplterm.wal.stores.local import LocalFolder
 
 from .corpus import Corpus, waldump
+from .servers import require_bin
 from .truth import assert_same_lines
 
 
@@ -55,10 +64,63 @@ def test_a_range_of_lsns(corpus: Corpus) -> None:
     same(corpus, index, choice_of(start=start, end=end), theirs)
 
 
+def _opened(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The names of the segments that are opened from now on."""
+    names: set[str] = set()
+    plain = LocalFolder.open
+
+    def noted(store: LocalFolder, name: str, offset: int = 0) -> IO[bytes]:
+        names.add(name)
+        return plain(store, name, offset)
+
+    monkeypatch.setattr(LocalFolder, "open", noted)
+    return names
+
+
+def _ranges(source: wal.WalSource, index: RecordIndex, seed: int) -> Iterator[tuple[wal.LSN, wal.LSN]]:
+    """Short ones and long ones, from any byte, from pages and from segments."""
+    choose = random.Random(seed)
+    low, high = index[0].lsn, index[len(index) - 1].end
+    for _ in range(16):
+        start, length = choose.randrange(low, high), choose.choice([100, 9_000, 70_000, 3 << 20])
+        end = min(start + length, high)
+        unit = choose.choice([1, 8, source.page_size, source.segment_size])
+        if start // unit * unit < end // unit * unit:
+            start, end = start // unit * unit, end // unit * unit
+        yield wal.LSN(start), wal.LSN(end)
+
+
+_SKIPPED = re.compile(rb"first record is after .*\n")
+
+
+def test_any_range_is_pg_waldumps_and_opens_nothing_else(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, index = wal.open_source(corpus.only(1)), scanned(corpus)
+    agreed, program = 0, require_bin(corpus.major) / "pg_waldump"
+    for start, end in _ranges(source, index, corpus.major):
+        options = ("-p", corpus.folder, "-t", "1", "-s", str(start), "-e", str(end))
+        done = subprocess.run([program, *options], capture_output=True, check=False, env=environment())
+        with monkeypatch.context() as patch:
+            opened = _opened(patch)
+            ours = "".join(f"{record}\n" for record in wal.read(source, Choice(start=start, end=end)))
+        numbers = range(start // source.segment_size, -(-end // source.segment_size))
+        assert opened <= {source.segment_name(1, number) for number in numbers}
+        if done.stdout:
+            theirs = _SKIPPED.sub(b"", done.stdout, count=1)
+            assert ours == str(theirs, "utf-8", "backslashreplace")
+            agreed += 1
+        else:
+            assert b"could not find a valid record" in done.stderr
+            before = index[
+                index.find(start)
+            ]  # behind a switch pg_waldump finds nothing; ours goes on in the next segment
+            assert ours == "" or record_name(corpus.major, before.rmgr, before.info) == "SWITCH"
+    assert agreed > 3
+
+
 @pytest.mark.parametrize("timeline", [1, 2])
 def test_the_table_of_record_types_equals_pg_waldumps(corpus: Corpus, timeline: int) -> None:
     totaliser = Totaliser()
-    totaliser.add(scanned(corpus, timeline))
+    totaliser.add(scanned(corpus, timeline).rows)
     ours = record_table(totaliser.by_record(corpus.major))
     theirs = corpus.waldump(timeline, "--stats=record").lines
     assert ours == theirs[theirs.index(ours[0]) :]
@@ -82,6 +144,11 @@ def test_a_condition_that_nothing_fulfils(corpus: Corpus) -> None:
         ({"relation": "1663/5/99999999999"}, "'1663/5/99999999999'"),
         ({"block": 3}, "--relation"),
         ({"start": "0-3"}, "'0-3'"),
+        ({"start": "0/3000000", "end": "0/3000000"}, "behind the start, 0/03000000"),
+        ({"since": "yesterday"}, "'yesterday'"),
+        ({"until": "2026-13-01"}, "'2026-13-01'"),
+        ({"since": "0001-01-01"}, "'0001-01-01'"),
+        ({"since": "2026-10-17T08:00Z", "until": "2026-10-17T08:00+01:00"}, "ends at or behind"),
     ],
 )
 def test_a_condition_that_means_nothing(wrong: dict[str, object], found: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -14,10 +16,12 @@ from pathlib import Path
 import pytest
 
 from pgreplterm.wal import LSN, WalError, open_source, verify
+from pgreplterm.wal.tally import KINDS
 
 from .builder import Wal, noop_of
 from .corpus import MB, Corpus
-from .truth import assert_same_lines
+from .servers import MAJORS, require_bin
+from .truth import assert_same_output, run_waldump
 
 PAGE = 8192
 
@@ -269,6 +273,7 @@ def test_json_is_json(tmp_path: Path) -> None:
     assert [(row["rmgr"], row["count"]) for row in counted["rmgrs"]] == [("XLOG", 40)]
     records = [json.loads(line) for line in _run("dump", "--json", segment).stdout.splitlines()]
     assert [record["lsn"] for record in records] == [str(LSN(lsn)) for lsn in _stream().records]
+    assert {(record["record"], record["description"], record["time"]) for record in records} == {("NOOP", "", None)}
 
 
 def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
@@ -282,10 +287,85 @@ def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("corpus", [(15, 1)], ids=["15-1MB"], indirect=True)
 def test_the_command_prints_pg_waldumps_lines(corpus: Corpus) -> None:
-    done = _run("dump", corpus.only(1))
+    argv = [sys.executable, "-m", "pgreplterm", "wal", "dump", corpus.only(1)]
+    done = subprocess.run(argv, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert_same_lines(done.stdout.splitlines(), corpus.waldump(1).lines)
-    assert "clean end" in done.stderr
+    names = corpus.segments(1)
+    theirs = run_waldump(require_bin(15), "-p", corpus.folder, names[0].name, names[-1].name)
+    assert_same_output(done.stdout, theirs, require_bin(15))
+    assert b"clean end" in done.stderr
+
+
+@pytest.mark.parametrize("corpus", [(15, 1)], ids=["15-1MB"], indirect=True)
+@pytest.mark.parametrize("by", KINDS)
+def test_csv_has_the_rows_of_json(by: str, corpus: Corpus) -> None:
+    plain = json.loads(_run("stat", "--json", "--by", by, corpus.only(1)).stdout)[f"{by}s"]
+    argv = [sys.executable, "-m", "pgreplterm", "wal", "stat", "--csv", "--by", by, corpus.only(1)]
+    done = subprocess.run(argv, capture_output=True, check=True)
+    assert done.stdout.count(b"\r\n") == done.stdout.count(b"\n") == len(plain) + 1, "RFC 4180 ends lines in CRLF"
+    header, *rows = csv.reader(done.stdout.decode().splitlines())
+    assert header == list(plain[0])
+    assert rows == [["" if value is None else str(value) for value in row.values()] for row in plain]
+
+
+def test_csv_of_nothing_is_its_header(tmp_path: Path) -> None:
+    done = _run("stat", "--csv", "--by", "record", "-x", "4000000000", _segment(tmp_path))
+    assert (done.returncode, done.stdout) == (0, "rmgr,record,count,record_bytes,image_bytes\n")
+    both = _run("stat", "--csv", "--json", _segment(tmp_path))
+    assert (both.returncode, both.stdout) == (2, "")
+    assert "give one of them" in both.stderr
+
+
+# ---- ranges ----
+
+
+def test_a_start_between_records_is_said_as_pg_waldump_says_it(tmp_path: Path) -> None:
+    """In its words, on stderr; nothing is said at a record, at a segment's first byte, or at the end of the range."""
+    segment, records = _segment(tmp_path), _stream().records
+    start, end = f"0/{records[10] + 1:X}", f"0/{records[15]:X}"
+    theirs = subprocess.run(
+        [require_bin(MAJORS[-1]) / "pg_waldump", "-p", tmp_path, "-s", start, "-e", end],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    ours = _run("dump", "-s", start, "-e", end, segment)
+    assert (ours.returncode, ours.stdout) == (0, theirs.stdout)
+    assert len(ours.stdout.splitlines()) == 4
+    assert _PADDED.sub("/", ours.stderr) == _PADDED.sub("/", theirs.stderr.replace("pg_waldump:", "pgreplterm:"))
+    for quiet in (("-s", f"0/{records[10]:X}"), ("-s", f"0/{5 * MB:X}"), ()):
+        assert _run("dump", *quiet, "-e", end, segment).stderr == ""
+
+
+_PADDED = re.compile(r"/0*(?=[0-9A-F])")
+
+
+def test_a_start_behind_every_record_is_a_finding(tmp_path: Path) -> None:
+    segment, last = _segment(tmp_path), _stream().records[-1]
+    done = _run("dump", "-s", f"0/{last + 8:X}", segment)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"could not find a valid record after {LSN(last + 8)}." in done.stderr
+
+
+@pytest.mark.parametrize("command", ["dump", "stat"])
+def test_a_range_outside_is_one_sentence(command: str, tmp_path: Path) -> None:
+    done = _run(command, "-s", "7/0", _segment(tmp_path))
+    _assert_one_sentence(done, 2)
+    assert "expected WAL from 7/00000000 on; found 0/00500000 to 0/00600000." in done.stderr
+
+
+def test_a_range_of_stat_is_that_of_dump(tmp_path: Path) -> None:
+    segment, records = _segment(tmp_path), _stream().records
+    choice = ("-s", f"0/{records[7]:X}", "-e", f"0/{records[30]:X}")
+    for jobs in ("1", "2"):
+        counted = _run("stat", "--json", "-j", jobs, *choice, segment)
+        assert [row["count"] for row in json.loads(counted.stdout)["rmgrs"]] == [23]
+        assert (counted.returncode, counted.stderr) == (0, "")
+    assert len(_run("dump", *choice, segment).stdout.splitlines()) == 23
+
+
+def test_following_cannot_end_at_a_time(tmp_path: Path) -> None:
+    done = _run("dump", "-f", "--until", "2026-10-17", _segment(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--until cannot end --follow" in done.stderr
 
 
 def test_dump_and_stat_go_on_behind_damage(tmp_path: Path) -> None:

@@ -77,11 +77,11 @@ class Stream:
     def flipped(self, lsn: int, bit: int) -> Iterator[None]:
         """That bit of the byte at lsn is the other way round."""
         segment = next(s for s in self.run.segments if s.number == lsn // MB)
-        _flip(segment.path, lsn % MB, bit)
+        _flip(Path(segment.where), lsn % MB, bit)
         try:
             yield
         finally:
-            _flip(segment.path, lsn % MB, bit)
+            _flip(Path(segment.where), lsn % MB, bit)
 
 
 def _flip(path: Path, offset: int, bit: int) -> None:
@@ -153,13 +153,14 @@ def test_a_length_below_a_header_is_damage_when_records_follow(stream: Stream, l
     """xl_tot_len 0 is how WAL ends; in mid-stream it is no end."""
     record, following = next((a, b) for a, b in zip(stream.records, stream.records[1:], strict=False) if a.length > 60)
     segment = next(s for s in stream.run.segments if s.number == record.lsn // MB)
-    before = segment.path.read_bytes()
+    path = Path(segment.where)
+    before = path.read_bytes()
     offset = record.lsn % MB
-    segment.path.write_bytes(before[:offset] + length.to_bytes(4, "little") + before[offset + 4 :])
+    path.write_bytes(before[:offset] + length.to_bytes(4, "little") + before[offset + 4 :])
     try:
         report = verify_run(stream.source, stream.window(record))
     finally:
-        segment.path.write_bytes(before)
+        path.write_bytes(before)
     assert [(d.at.record, d.resumed) for d in report.damages] == [(record.lsn, following.lsn)], report.sentence
 
 

@@ -31,7 +31,7 @@ def slowly(index: RecordIndex) -> dict[Relation, tuple[int, int, int, int]]:
 
 def fast(index: RecordIndex) -> dict[Relation, tuple[int, int, int, int]]:
     totaliser = RelationTotaliser()
-    totaliser.add(index)
+    totaliser.add(index.rows)
     return {
         (row.tablespace, row.database, row.relation): (row.records, row.record_bytes, row.images, row.image_bytes)
         for row in totaliser.totals()

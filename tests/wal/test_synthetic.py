@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -39,15 +40,19 @@ def test_every_major_and_page_size(major: int, page_size: int, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("segment_mb", [1, 2, 16, 64, 256, 1024])
-def test_every_segment_size(segment_mb: int, tmp_path: Path) -> None:
+def test_every_segment_size(segment_mb: int, scratch: Path) -> None:
     """The numbers of segments of 4 GB of WAL, and the names they give, differ with the size."""
     built = Wal(19, start=(1 << 32) - segment_mb * MB, segment_size=segment_mb * MB)
     built.append()
     built.switch()
     built.append()
-    names = [path.name for path in built.write(tmp_path)]
-    assert names == [f"0000000100000000{4096 // segment_mb - 1:08X}", "000000010000000100000000"]
-    assert [row.lsn for row in _index(tmp_path)] == built.records
+    folder = scratch / "sizes"
+    try:
+        names = [path.name for path in built.write(folder)]
+        assert names == [f"0000000100000000{4096 // segment_mb - 1:08X}", "000000010000000100000000"]
+        assert [row.lsn for row in _index(folder)] == built.records
+    finally:
+        shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize("major", LAYOUTS)

@@ -1,8 +1,8 @@
-"""What WAL is: segments, pages, records, timelines, and the end of a stream.
+"""What WAL is: segments, pages, records, timelines, and the end of a stream. docs/wal-api.md shows it at work.
 
     source = open_source("/var/lib/postgresql/18/main")
-    for report in verify(source):
-        print(report.sentence)
+    for record in read(source, Choice(rmgrs=frozenset({10}))):
+        print(record.lsn, record.name, record.description)
 
 Owns: reading WAL wherever it lies. Must not: know a live server or a terminal.
 The names below load their module when first used: a program that only wants an LSN does not load the C library.
@@ -14,32 +14,54 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pgreplterm.wal.dump import dump_lines
-    from pgreplterm.wal.errors import WalError
+    from pgreplterm.wal.choice import Choice, choice_of
+    from pgreplterm.wal.dump import dump_lines, record_json
+    from pgreplterm.wal.errors import WalDeniedError, WalError
+    from pgreplterm.wal.image import PageImage, images_at
     from pgreplterm.wal.lsn import LSN
+    from pgreplterm.wal.page_view import DataPage, read_data_page
+    from pgreplterm.wal.reader import Record, read, tail
     from pgreplterm.wal.records import BlockRow, RecordIndex, RecordRow
+    from pgreplterm.wal.report import Damage, EndKind, RunReport
     from pgreplterm.wal.scan import Scan, scan_run, scan_segment
     from pgreplterm.wal.source import Run, Segment, WalSource, open_source
     from pgreplterm.wal.stat import Totals, totals
-    from pgreplterm.wal.verification import EndKind, RunReport, verify
+    from pgreplterm.wal.tally import Counting
+    from pgreplterm.wal.times import parse_time
+    from pgreplterm.wal.verification import count, verify
 
 _HOMES = {
     "LSN": "lsn",
     "BlockRow": "records",
-    "EndKind": "verification",
+    "Choice": "choice",
+    "Counting": "tally",
+    "Damage": "report",
+    "DataPage": "page_view",
+    "EndKind": "report",
+    "PageImage": "image",
+    "Record": "reader",
     "RecordIndex": "records",
     "RecordRow": "records",
     "Run": "source",
-    "RunReport": "verification",
+    "RunReport": "report",
     "Scan": "scan",
     "Segment": "source",
     "Totals": "stat",
+    "WalDeniedError": "errors",
     "WalError": "errors",
     "WalSource": "source",
+    "choice_of": "choice",
+    "count": "verification",
     "dump_lines": "dump",
+    "images_at": "image",
     "open_source": "source",
+    "parse_time": "times",
+    "read": "reader",
+    "read_data_page": "page_view",
+    "record_json": "dump",
     "scan_run": "scan",
     "scan_segment": "scan",
+    "tail": "reader",
     "totals": "stat",
     "verify": "verification",
 }
@@ -47,7 +69,13 @@ _HOMES = {
 __all__ = [
     "LSN",
     "BlockRow",
+    "Choice",
+    "Counting",
+    "Damage",
+    "DataPage",
     "EndKind",
+    "PageImage",
+    "Record",
     "RecordIndex",
     "RecordRow",
     "Run",
@@ -55,12 +83,21 @@ __all__ = [
     "Scan",
     "Segment",
     "Totals",
+    "WalDeniedError",
     "WalError",
     "WalSource",
+    "choice_of",
+    "count",
     "dump_lines",
+    "images_at",
     "open_source",
+    "parse_time",
+    "read",
+    "read_data_page",
+    "record_json",
     "scan_run",
     "scan_segment",
+    "tail",
     "totals",
     "verify",
 ]
@@ -69,4 +106,10 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    found: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = found  # so that it is asked for once
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -7,9 +7,7 @@ Must not: decode them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from pgreplterm.wal.files import read_at
 from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.page import read_page_header
 from pgreplterm.wal.source import Segment, WalSource
@@ -17,9 +15,9 @@ from pgreplterm.wal.source import Segment, WalSource
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """length bytes of a record in one file. offset is in the file's uncompressed bytes, lsn in the stream."""
+    """length bytes of a record in one segment. offset is in the segment's bytes, lsn in the stream."""
 
-    path: Path
+    segment: Segment
     offset: int
     lsn: LSN
     length: int
@@ -48,14 +46,14 @@ def read_record_bytes(source: WalSource, timeline: int, lsn: int, length: int) -
             break
         offset = position - segment.start
         if offset % source.page_size == 0:
-            header = read_page_header(read_at(segment.path, offset, 40))
+            header = read_page_header(segment.read_at(offset, 40))
             if header is None:
                 break
             offset += header.header_length
         take = min(length - len(data), source.page_size - offset % source.page_size)
-        piece = read_at(segment.path, offset, take)
+        piece = segment.read_at(offset, take)
         data += piece
-        parts.append(Part(segment.path, offset, LSN(segment.start + offset), len(piece)))
+        parts.append(Part(segment, offset, LSN(segment.start + offset), len(piece)))
         if len(piece) < take:
             break
         position = segment.start + offset + take

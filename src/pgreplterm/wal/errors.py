@@ -20,7 +20,7 @@ class WalDeniedError(WalError):
     exit_code = ExitCode.NO_PRIVILEGE
 
 
-def unreadable(path: Path, expected: str, error: OSError) -> WalError:
+def unreadable(path: Path | str, expected: str, error: OSError) -> WalError:
     """The error for what the system said of a path; expected names what should have been there."""
     if isinstance(error, PermissionError):
         return WalDeniedError(

@@ -9,6 +9,7 @@ from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.walker import Break, Code
 
 _TEXTS = {
+    Code.NO_ERROR: "page {lsn}: expected it in its file, which ends before it",
     Code.PAGE_MAGIC: "page {lsn}: expected magic {expected:04X}, found {found:04X}",
     Code.PAGE_FLAGS: "page {lsn}: expected only flags {expected:04X}, found {found:04X}",
     Code.PAGE_NOT_LONG: "page {lsn}: expected the long header that begins a segment, found flags {found:04X}",
@@ -58,3 +59,8 @@ def size_text(size: int) -> str:
             return f"{amount:.0f} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
         amount /= 1024
     raise AssertionError("unreachable")
+
+
+def pages_text(pages: int) -> str:
+    """A number of pages for people."""
+    return f"{pages} page" if pages == 1 else f"{pages} pages"

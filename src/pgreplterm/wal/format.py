@@ -22,6 +22,9 @@ class WalFormat:
     major: int
     handle: Any
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return format_for, (self.magic, "pickle")
+
 
 def format_for(magic: int, where: str) -> WalFormat:
     """The format of that page magic. Raises WalError, whose sentence begins with where."""

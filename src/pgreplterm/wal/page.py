@@ -14,7 +14,7 @@ from pgreplterm.wal.format import WalFormat, format_for
 from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.segment import SEGMENT_SIZE_MAX, SEGMENT_SIZE_MIN
 
-LONG_HEADER = 40
+SHORT_HEADER, LONG_HEADER = 24, 40
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pgreplterm._walscan import ffi, lib
-from pgreplterm.wal.records import RecordIndex
+from pgreplterm.wal.choice import Choice
+from pgreplterm.wal.walker import Rows
 
 _PLACES = 1024
 _RELATION = struct.Struct("<IIIIQQQQ")
@@ -48,20 +50,37 @@ class RelationTotaliser:
         self._places = _PLACES
         self._table = ffi.new("walscan_relation[]", _PLACES)
 
-    def add(self, index: RecordIndex) -> None:
-        """Count every record of the index."""
-        records = ffi.from_buffer("walscan_record[]", index.rows.records)
-        blocks = ffi.from_buffer("walscan_block[]", index.rows.blocks)
-        done, count = 0, len(index)
-        while done < count:
-            done += lib.walscan_add_relations(records + done, count - done, blocks, self._table, self._places)
-            if done < count:
+    def add(self, rows: Rows) -> None:
+        """Count every record of these rows."""
+        records = ffi.from_buffer("walscan_record[]", rows.records)
+        blocks = ffi.from_buffer("walscan_block[]", rows.blocks)
+        done = 0
+        while done < rows.count:
+            done += lib.walscan_add_relations(records + done, rows.count - done, blocks, self._table, self._places)
+            if done < rows.count:
                 self._grow()
+
+    def table(self, choice: Choice) -> None:
+        """Rows are needed."""
+
+    def join(self, other: RelationTotaliser) -> None:
+        """Count what another has counted."""
+        while self._places < 2 * other._places:
+            self._grow()
+        while not lib.walscan_join_relations(other._table, other._places, self._table, self._places):
+            self._grow()
 
     def _grow(self) -> None:
         larger = ffi.new("walscan_relation[]", 2 * self._places)
-        lib.walscan_move_relations(self._table, self._places, larger, 2 * self._places)
+        lib.walscan_join_relations(self._table, self._places, larger, 2 * self._places)
         self._table, self._places = larger, 2 * self._places
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_table": bytes(ffi.buffer(self._table))}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state | {"_table": ffi.new("walscan_relation[]", state["_places"])}
+        ffi.memmove(self._table, state["_table"], len(state["_table"]))
 
     def totals(self) -> tuple[RelationTotals, ...]:
         """One row a relation, the one with most WAL first."""

@@ -1,38 +1,48 @@
-"""Where WAL comes from: one segment file, a pg_wal folder, or a data directory.
+"""Where WAL comes from: segments found in a store, and what their first page says.
 
-Owns: finding segments, what their first page says, and ordering them into runs.
-Must not: judge records, or read more of a file than its first page header.
+Owns: opening a path or a URL, the segments and their runs, histories and pg_control beside them.
+Must not: judge records, or read more of a segment than its first page header.
 """
 
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
-from pgreplterm.wal.control import ControlFile, read_control
-from pgreplterm.wal.errors import WalError, unreadable
-from pgreplterm.wal.files import read_at
+from pgreplterm.wal.control import ControlFile, parse_control
+from pgreplterm.wal.errors import WalDeniedError, WalError, unreadable
+from pgreplterm.wal.files import StoredFile
 from pgreplterm.wal.format import WalFormat
 from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.page import LONG_HEADER, PageHeader, read_first_page, read_page_header
+from pgreplterm.wal.runs import groups, one_of_each
 from pgreplterm.wal.segment import SegmentName, parse_segment_name, segment_name
+from pgreplterm.wal.stores.codecs import ZeroFilled, codec_of, tar_codec
+from pgreplterm.wal.stores.find import Finding, find_wal, open_tar
+from pgreplterm.wal.stores.local import LocalFolder
+from pgreplterm.wal.stores.store import Store, WalGoneError
 from pgreplterm.wal.timeline import TimelineHistory, parse_history
 
 _ZERO_HEADER = bytes(LONG_HEADER)
+_EXPECTED = "a WAL segment, an archive of segments, a pg_wal folder or a data directory"
+_CONTROL = "global/pg_control"
+_CONTROL_SIZE = 8192
+_CONTROL_TRIES = 5  # a server may be writing it while we read
+_HISTORY_LIMIT = 1 << 20
 DEFAULT_BLOCK_SIZE = 8192
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One segment file. number counts from LSN 0; stored_size is what the file takes on disk, in bytes."""
+    """One segment and the file that holds it. number counts from LSN 0; size is that of a whole segment, in bytes."""
 
-    path: Path
+    file: StoredFile
     name: SegmentName
     number: int
     start: LSN
-    stored_size: int
+    size: int
 
     @property
     def timeline(self) -> int:
@@ -42,12 +52,44 @@ class Segment:
     @property
     def file_name(self) -> str:
         """The name as it stands in the folder."""
-        return self.path.name
+        return self.file.base
+
+    @property
+    def where(self) -> str:
+        """The file as sentences name it."""
+        return self.file.where
+
+    @property
+    def stored_size(self) -> int:
+        """What the file takes in its store, in bytes."""
+        return self.file.size
+
+    @property
+    def is_cut(self) -> bool:
+        """The file is shorter than its segment. Unknown, and therefore False, of a compressed one."""
+        return self.file.codec is None and self.file.size < self.size
+
+    def open(self, offset: int = 0) -> IO[bytes]:
+        """The segment's bytes from offset on; a plain local file is a raw ``io.FileIO``. Raises WalError.
+
+        A compressed file that its writer has not closed ends in zeros, as an uncompressed one does.
+        """
+        stream = self.file.open(offset)
+        if self.file.codec is not None and self.file.unfinished:
+            return ZeroFilled(stream, self.size - offset)  # type: ignore[return-value]
+        return stream
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """length bytes (fewer at the end of the file) from offset in the segment. Raises WalError."""
+        data = self.file.read_at(offset, length)
+        if self.file.codec is not None and self.file.unfinished:
+            return data.ljust(min(length, self.size - offset), b"\0")
+        return data
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Segments of one timeline without a gap, in order."""
+    """Segments without a gap, in order. timeline is that of the last; earlier ones may be of its ancestors."""
 
     timeline: int
     segments: tuple[Segment, ...]
@@ -55,9 +97,13 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class WalSource:
-    """What a path holds. Sizes in bytes; block_size is the cluster's BLCKSZ (8192 unless pg_control says else)."""
+    """What a path holds. Sizes in bytes; block_size is the cluster's BLCKSZ (8192 unless pg_control says else).
 
-    path: Path
+    Without a lineage each run is of one timeline. With one (see ``follow``) the runs are what recovery to its timeline
+    reads. aside are the segments in no run: copies that a better file hides, and what the lineage does not read.
+    """
+
+    path: str  # as sentences name it; holds no password
     format: WalFormat
     segment_size: int
     page_size: int
@@ -67,91 +113,120 @@ class WalSource:
     runs: tuple[Run, ...]
     histories: tuple[TimelineHistory, ...]
     single: bool  # one file was named, not a folder
+    aside: tuple[Segment, ...] = ()
+    lineage: TimelineHistory | None = None
 
     @property
     def segments(self) -> tuple[Segment, ...]:
-        """All segments, by timeline, then position."""
+        """All segments that are read, in their order."""
         return tuple(segment for run in self.runs for segment in run.segments)
 
     def segment_name(self, timeline: int, number: int) -> str:
         """The name a segment of this source has."""
         return segment_name(timeline, number, self.segment_size)
 
+    def name_after(self, segment: Segment) -> str:
+        """The name of the segment that is read behind this one, whether it is here or not."""
+        number = segment.number + 1
+        timeline = self.lineage.owner(number, self.segment_size) if self.lineage else segment.timeline
+        return self.segment_name(timeline, number)
+
+    def later(self, run: Run) -> tuple[Run, ...]:
+        """The runs that belong behind this one in the same stream; what lies between is not here, or is cut."""
+        return tuple(
+            other
+            for other in self.runs
+            if (self.lineage is not None or other.timeline == run.timeline)
+            and other.segments[0].number > run.segments[-1].number
+        )
+
 
 def open_source(path: Path | str) -> WalSource:
-    """Look at a segment, a folder of segments, or a data directory.
+    """Look at a segment, a folder of segments, a data directory, a tar archive, or a URL that fsspec knows.
 
-    Raises WalError when the path is missing, unreadable, or holds no WAL of a supported major.
+    Raises WalError when it is missing, unreadable, or holds no WAL of a supported major.
     """
-    path = Path(path)
+    if isinstance(path, str):
+        from pgreplterm.wal.stores.objects import is_url, open_url
+
+        if is_url(path):
+            store, name, size = open_url(path)
+            return open_store_file(store, name, size) if name else open_store(store)
+        path = Path(path)
     try:
-        if not path.is_dir():
-            return _open_file(path)
-        if (path / "global" / "pg_control").exists() and (path / "pg_wal").is_dir():
-            return _open_folder(path / "pg_wal")
-        return _open_folder(path)
+        if path.is_dir():
+            return _open_found(find_wal(*_rooted(path)))
+        status = path.stat()
     except OSError as error:
-        raise unreadable(path, "a WAL segment, a pg_wal folder or a data directory", error) from error
+        raise unreadable(path, _EXPECTED, error) from error
+    if not stat.S_ISREG(status.st_mode):  # a pipe would make us wait for its writer
+        raise WalError(f"{path}: expected {_EXPECTED}; found a device or a pipe.")
+    local, folder = _rooted(path.parent)
+    return open_store_file(local, f"{folder}/{path.name}" if folder else path.name, status.st_size)
 
 
-def _control_beside(folder: Path) -> ControlFile | None:
-    """The control file of the data directory that this pg_wal belongs to."""
-    if folder.name == "pg_wal" and (folder.parent / "global" / "pg_control").exists():
-        return read_control(folder.parent)
-    return None
+def open_store(store: Store) -> WalSource:
+    """Look at all WAL of a store. Raises WalError, as ``open_source`` does."""
+    return _open_found(find_wal(store))
 
 
-def _open_file(path: Path) -> WalSource:
-    if not stat.S_ISREG(path.stat().st_mode):  # a pipe would make us wait for its writer
-        raise WalError(
-            f"{path}: expected a WAL segment, a pg_wal folder or a data directory; found a device or a pipe."
-        )
-    data = read_at(path, 0, LONG_HEADER)
+def open_store_file(store: Store, name: str, size: int) -> WalSource:
+    """Look at one file of a store, a segment or a tar archive (size in bytes, as stored). Raises WalError."""
+    codec = tar_codec(name)
+    if codec is not None:
+        return _open_found(find_wal(open_tar(StoredFile(store, name, size), *codec)))
+    return _open_file(StoredFile(store, name, size, codec_of(name), name.endswith(".partial")))
+
+
+def _rooted(folder: Path) -> tuple[LocalFolder, str]:
+    """A folder as a place in a store: a pg_wal in its data directory, so that the control file is found."""
+    absolute = folder.absolute()
+    if absolute.name == "pg_wal" and (absolute.parent / _CONTROL).exists():
+        return LocalFolder(folder.parent if folder.name else absolute.parent), "pg_wal"
+    return LocalFolder(folder), ""
+
+
+def _open_file(file: StoredFile) -> WalSource:
+    data = file.read_at(0, LONG_HEADER)
     if not data:
-        raise WalError(f"{path}: expected a WAL segment, found an empty file.")
-    header, wal_format = read_first_page(data, str(path))
-    name = parse_segment_name(path.name)
-    number = header.address // header.segment_size
-    if name is None:
-        compression = path.suffix[1:] if path.suffix in (".gz", ".zst") else None
-        per_id = (1 << 32) // header.segment_size
-        name = SegmentName(header.timeline, number // per_id, number % per_id, False, compression)
-    start = LSN(name.number(header.segment_size) * header.segment_size)
-    segment = Segment(path, name, name.number(header.segment_size), start, path.stat().st_size)
-    control = _control_beside(path.parent)
-    return _source(path, header, wal_format, control, (Run(name.timeline, (segment,)),), (), single=True)
+        raise WalError(f"{file.where}: expected a WAL segment, found an empty file.")
+    header, wal_format = read_first_page(data, file.where)
+    name = parse_segment_name(file.base) or _name_of(header, file.codec)
+    segment = _segment(file, name, header.segment_size)
+    run = Run(name.timeline, (segment,))
+    return _source(file.where, header, wal_format, _control(file.store), (run,), single=True)
 
 
-def _open_folder(folder: Path) -> WalSource:
-    named = sorted(
-        (name, entry)
-        for entry in folder.iterdir()
-        if (name := parse_segment_name(entry.name)) is not None and entry.is_file()
-    )
-    if not named:
-        raise WalError(f"{folder}: expected WAL segments (files such as 000000010000000000000001); found none.")
-    header, wal_format = _first_readable(folder, [entry for _, entry in named])
-    size = header.segment_size
-    segments = [
-        Segment(entry, name, name.number(size), name.start(size), entry.stat().st_size) for name, entry in named
-    ]
-    runs = tuple(_runs(segments, size))
-    control = _control_beside(folder)
-    return _source(folder, header, wal_format, control, runs, _histories(folder), single=False)
+def _name_of(header: PageHeader, codec: str | None) -> SegmentName:
+    """The name that a segment would have by its first page."""
+    high, low = divmod(header.address // header.segment_size, (1 << 32) // header.segment_size)
+    return SegmentName(header.timeline, high, low, False, codec)
+
+
+def _open_found(found: Finding) -> WalSource:
+    files = sorted(found.segments, key=lambda each: (each[0].timeline, each[0].high, each[0].low, each[1].name))
+    header, wal_format = _first_readable(found.where, [file for _, file in files])
+    segments, hidden = one_of_each(_segment(file, name, header.segment_size) for name, file in files)
+    runs = tuple(Run(group[-1].timeline, group) for group in groups(segments, across_timelines=False))
+    source = _source(found.where, header, wal_format, _control(found.store), runs, single=False)
+    return replace(source, histories=_histories(found), aside=tuple(hidden))
+
+
+def _segment(file: StoredFile, name: SegmentName, size: int) -> Segment:
+    return Segment(file, name, name.number(size), name.start(size), size)
 
 
 def _source(
-    path: Path,
+    where: str,
     header: PageHeader,
     wal_format: WalFormat,
     control: ControlFile | None,
     runs: tuple[Run, ...],
-    histories: tuple[TimelineHistory, ...],
     *,
     single: bool,
 ) -> WalSource:
     return WalSource(
-        path=path,
+        path=where,
         format=wal_format,
         segment_size=header.segment_size,
         page_size=header.page_size,
@@ -159,60 +234,57 @@ def _source(
         system_identifier=header.system_identifier,
         server_state=control.state if control else None,
         runs=runs,
-        histories=histories,
+        histories=(),
         single=single,
     )
 
 
-def _first_readable(folder: Path, entries: list[Path]) -> tuple[PageHeader, WalFormat]:
+def _control(store: Store) -> ControlFile | None:
+    """The control file, where the store is a data directory. Raises WalError when it is there and damaged."""
+    problem: WalError | None = None
+    for _ in range(_CONTROL_TRIES):
+        try:
+            return parse_control(store.read_at(_CONTROL, 0, _CONTROL_SIZE), store.locate(_CONTROL))
+        except WalGoneError:
+            return None
+        except WalDeniedError:
+            raise
+        except WalError as error:
+            problem = error
+    assert problem is not None
+    raise problem
+
+
+def _first_readable(where: str, files: list[StoredFile]) -> tuple[PageHeader, WalFormat]:
     """The first segment that says what it is: preallocated files are zero, others may be damaged."""
     problem: WalError | None = None
-    for entry in entries:
-        data = read_at(entry, 0, LONG_HEADER)
-        if data == _ZERO_HEADER:
-            continue
+    for file in files:
         try:
-            return read_first_page(data, str(entry))
+            data = file.read_at(0, LONG_HEADER)
+            if data != _ZERO_HEADER:
+                return read_first_page(data, file.where)
         except WalError as error:
             problem = problem or error
-    raise problem or WalError(f"{folder}: expected WAL; found only segments that were never written.")
+    raise problem or WalError(f"{where}: expected WAL; found only segments that were never written.")
 
 
-def _runs(segments: list[Segment], segment_size: int) -> Iterator[Run]:
-    """Split sorted segments where the timeline changes, a number is missing, or a file ends early.
-
-    A whole file hides its .partial.
-    """
-    current: list[Segment] = []
-    for segment in segments:
-        if current and segment.timeline == current[-1].timeline and segment.number == current[-1].number:
-            continue
-        if current and not _goes_on(current[-1], segment, segment_size):
-            yield Run(current[-1].timeline, tuple(current))
-            current = []
-        current.append(segment)
-    yield Run(current[-1].timeline, tuple(current))
-
-
-def _goes_on(before: Segment, segment: Segment, segment_size: int) -> bool:
-    is_cut = before.name.compression is None and before.stored_size < segment_size
-    return segment.timeline == before.timeline and segment.number == before.number + 1 and not is_cut
-
-
-def _histories(folder: Path) -> tuple[TimelineHistory, ...]:
-    found = []
-    for entry in sorted(folder.glob("????????.history")):
+def _histories(found: Finding) -> tuple[TimelineHistory, ...]:
+    histories = {}
+    for timeline, file in sorted(found.histories, key=lambda each: (each[0], each[1].name)):
+        text = file.read_at(0, _HISTORY_LIMIT).decode("utf-8", "replace")
         try:
-            timeline = int(entry.stem, 16)
-            found.append(parse_history(timeline, entry.read_text(encoding="utf-8", errors="replace")))
+            histories[timeline] = parse_history(timeline, text)
         except ValueError as error:
-            raise WalError(f"{entry}: expected a timeline history file; {error}.") from error
-    return tuple(found)
+            raise WalError(f"{file.where}: expected a timeline history file; {error}.") from error
+    return tuple(histories.values())
 
 
 def first_page_state(source: WalSource, segment: Segment) -> str:
     """What the segment's first page says, in a word or two: written, never written, recycled, or what is wrong."""
-    data = read_at(segment.path, 0, LONG_HEADER)
+    try:
+        data = segment.read_at(0, LONG_HEADER)
+    except WalError as error:
+        return str(error).removeprefix(f"{segment.where}: ")
     if not data:
         return "empty file"
     if not any(data):

@@ -8,10 +8,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pgreplterm._walscan import ffi, lib
+from pgreplterm.wal.choice import Choice
 from pgreplterm.wal.records import RecordIndex
 from pgreplterm.wal.rmgr import record_name, rmgr_name
+from pgreplterm.wal.walker import Rows
 
 _TOTAL = struct.Struct("<QQQ")
 
@@ -49,12 +52,26 @@ class Totaliser:
     """Adds indexes up; one pass in C each."""
 
     def __init__(self) -> None:
-        self._table = ffi.new("walscan_total[]", 256 * 16)
+        self._table = ffi.new("walscan_total[]", lib.WALSCAN_TOTALS)
 
-    def add(self, index: RecordIndex) -> None:
-        """Count every record of the index."""
-        rows = ffi.from_buffer("walscan_record[]", index.rows.records)
-        lib.walscan_add_totals(rows, len(index), self._table)
+    def add(self, rows: Rows) -> None:
+        """Count every record of these rows."""
+        lib.walscan_add_totals(ffi.from_buffer("walscan_record[]", rows.records), rows.count, self._table)
+
+    def table(self, choice: Choice) -> Any:
+        """The C totals, for a walk that chooses nothing."""
+        return self._table if choice == Choice() else None
+
+    def join(self, other: Totaliser) -> None:
+        """Count what another has counted."""
+        lib.walscan_join_totals(other._table, self._table)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_table": bytes(ffi.buffer(self._table))}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state | {"_table": ffi.new("walscan_total[]", lib.WALSCAN_TOTALS)}
+        ffi.memmove(self._table, state["_table"], len(state["_table"]))
 
     def by_rmgr(self) -> tuple[Totals, ...]:
         """One row a resource manager that occurred, by id."""
@@ -84,8 +101,15 @@ def _sum(figures: Sequence[tuple[int, int, int]]) -> tuple[int, int, int]:
 def totals(index: RecordIndex) -> tuple[Totals, ...]:
     """Totals per resource manager of one index."""
     totaliser = Totaliser()
-    totaliser.add(index)
+    totaliser.add(index.rows)
     return totaliser.by_rmgr()
+
+
+def range_line(first: int, end: int, major: int) -> list[str]:
+    """What pg_waldump --stats says above its table since 15: where its first record began and its last ended (LSNs)."""
+    digits = 8 if major >= 19 else 1
+    begin, behind = (f"{lsn >> 32:X}/{lsn & 0xFFFFFFFF:0{digits}X}" for lsn in (first, end))
+    return [f"WAL statistics between {begin} and {behind}:"] if major >= 15 else []
 
 
 def stat_table(rows: Sequence[Totals], built_in: int) -> list[str]:

@@ -31,6 +31,16 @@ class TimelineHistory:
         """Where this lineage left that ancestor; None when it never was on it, or still is."""
         return next((step.switchpoint for step in self.ancestors if step.timeline == timeline), None)
 
+    def owner(self, number: int, segment_size: int) -> int:
+        """The timeline whose file recovery reads for that segment number (segment_size in bytes).
+
+        It is the newest that had begun by the segment's end: a promotion copies the segment of the switchpoint, up to
+        it, into the child's first file (XLogFileReadAnyTLI in xlogrecovery.c, XLogInitNewTimeline in xlog.c).
+        """
+        begun = [step.switchpoint // segment_size for step in self.ancestors]
+        timelines = [*(step.timeline for step in self.ancestors), self.timeline]
+        return timelines[sum(first <= number for first in begun)]
+
 
 def history_file_name(timeline: int) -> str:
     """The name in pg_wal of that timeline's history file."""

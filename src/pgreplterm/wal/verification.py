@@ -1,114 +1,175 @@
-"""Every record's CRC and chain, and what kind of end each run of segments has.
+"""Every record's CRC and chain, and on behind damage to the end of each run of segments.
 
-Owns: telling the ends of WAL apart, and going on behind damage.
-Must not: print; the sentences here are finished, the caller only shows them.
-
-A reader of WAL stops at the first byte that cannot be a record, and every stream ends that way. Whether that is the
-end or a hole shows only in what follows: a later record whose xl_prev is the last good record, or lies behind it,
-proves that the stream went on (src/backend/access/transam/xlogreader.c has no such notion; pg_waldump just stops).
+Owns: driving a walk over a run from its first segment, or from where an earlier walk came to, to its end.
+Must not: print; name the end itself (ends does), or search behind a break (resume does).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from pgreplterm._walscan import lib
-from pgreplterm.wal.explain import break_text, size_text
-from pgreplterm.wal.feed import Chunk, chunks
-from pgreplterm.wal.files import read_at
+from pgreplterm.wal.ends import Reached, exhausted, judge, reached
+from pgreplterm.wal.feed import Chunk
 from pgreplterm.wal.lsn import LSN
-from pgreplterm.wal.page import LONG_HEADER, read_page_header
-from pgreplterm.wal.scan import advance, new_walker
-from pgreplterm.wal.source import Run, Segment, WalSource
-from pgreplterm.wal.walker import Break, Code, Rows, Walker
+from pgreplterm.wal.parts import Part, parts, within
+from pgreplterm.wal.report import Counted, Damage, EndKind, RunReport, Unreadable, damage, run_report, unreadable
+from pgreplterm.wal.resume import has_grown, resume_lsn
+from pgreplterm.wal.scan import Ahead, advance, new_walker
+from pgreplterm.wal.source import Run, WalSource
+from pgreplterm.wal.stretches import HERE, Engine
+from pgreplterm.wal.walker import Rows, Walker
 
-_CANDIDATES_TRIED = 1000
-_WRITING = ("in production", "in archive recovery", "in crash recovery")
-_CHASES = 3  # how often the end of a file that grows is followed
+if TYPE_CHECKING:
+    from pgreplterm.wal.tally import Counting, Tally
 
+__all__ = ["Damage", "EndKind", "RunReport", "RunWalk", "Unreadable", "unreadable", "verify", "verify_run"]
 
-class EndKind(StrEnum):
-    """How a run of segments ends."""
-
-    CLEAN = "clean end"
-    RECYCLED = "recycled tail"
-    SEGMENT_END = "end of segment"
-    SWITCHED = "timeline switch"
-    UNFINISHED = "unfinished record"
-    TORN = "torn record"
-    DAMAGE = "damage"
-    MISSING_SEGMENT = "missing segment"
-    CUT_FILE = "cut file"
-
-    @property
-    def is_finding(self) -> bool:
-        """Something that a person should look at."""
-        return self in (EndKind.TORN, EndKind.DAMAGE, EndKind.MISSING_SEGMENT, EndKind.CUT_FILE)
+CHASES = 3  # how often the end of a file that grows is followed
 
 
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """Unreadable WAL between two records: from the first LSN refused to the next record that was accepted."""
+class SoFar:
+    """What a verification that goes on has found: for a bar that shows it, and for whoever interrupts it."""
 
-    at: Break
-    resumed: LSN
+    def __init__(self) -> None:
+        self.reports: list[RunReport] = []
+        self.walk: RunWalk | None = None  # of the run in hand
+        self.tally: Tally | None = None  # of a count
+        self.total: int | None = None  # bytes of WAL there are to read
+        self._done = 0
+
+    def __iter__(self) -> Iterator[RunReport]:
+        """The reports on the runs that are done, and on the one in hand as far as it was read."""
+        yield from self.reports
+        if self.walk is not None:
+            yield self.walk.interrupted()
 
     @property
-    def sentence(self) -> str:
-        """What is wrong, where, and how much is lost."""
-        lost = self.resumed - self.at.record
-        what = f"unreadable to {self.resumed} ({size_text(lost)})" if lost else "no record is lost by it"
-        return f"damage: {break_text(self.at)}; {what}."
+    def done(self) -> int:
+        """Bytes of WAL that have been read, or were found to hold none."""
+        return self._done + (self.walk.done if self.walk is not None else 0)
+
+    def begin(self, walk: RunWalk) -> RunWalk:
+        """Take a run in hand."""
+        self.walk = walk
+        return walk
+
+    def end(self, walk: RunWalk) -> RunReport:
+        """The run in hand is done."""
+        self.reports.append(walk.report)
+        self.walk = None
+        self._done += walk.size
+        return walk.report
 
 
-@dataclass(frozen=True, slots=True)
-class RunReport:
-    """What verifying one run found. end_lsn is the first LSN behind the last whole record; bytes are record bytes."""
-
-    run: Run
-    first: LSN | None
-    last: LSN | None
-    end_lsn: LSN
-    records: int
-    record_bytes: int
-    images: int
-    image_bytes: int
-    damages: tuple[Damage, ...]
-    end: EndKind
-    sentence: str
-
-    @property
-    def is_finding(self) -> bool:
-        """Damage, or an end that a healthy archive does not have."""
-        return bool(self.damages) or self.end.is_finding
-
-
-def verify(source: WalSource) -> Iterator[RunReport]:
-    """Verify each run of the source. Raises WalError when a file cannot be read."""
+def verify(source: WalSource, engine: Engine = HERE, so_far: SoFar | None = None) -> Iterator[RunReport]:
+    """Verify each run of the source, telling so_far how it goes. Raises WalError when a file cannot be read."""
+    if so_far is not None:
+        so_far.total = sum(len(run.segments) for run in source.runs) * source.segment_size
     for run in source.runs:
-        yield verify_run(source, run)
+        yield verify_run(source, run, engine, so_far)
 
 
-def verify_run(source: WalSource, run: Run) -> RunReport:
+def verify_run(source: WalSource, run: Run, engine: Engine = HERE, so_far: SoFar | None = None) -> RunReport:
     """Walk one run to its end, and on behind every damage that later records prove."""
-    walk = RunWalk(source, run, collect=False)
-    for _ in walk:
-        pass
-    return walk.report
+    so_far = so_far or SoFar()
+    with engine.ahead(source, run) as ahead:
+        walk = so_far.begin(RunWalk(source, run, collect=False, ahead=ahead))
+        for _ in walk:
+            pass
+        return so_far.end(walk)
+
+
+def count(
+    source: WalSource,
+    counting: Counting,
+    engine: Engine = HERE,
+    of: Sequence[Part] | None = None,
+    so_far: SoFar | None = None,
+) -> tuple[Tally, list[RunReport]]:
+    """Count the source's records while verifying them. of are the choice's parts, where they are known already.
+
+    Raises WalError when a file cannot be read, or when the choice's bounds leave nothing.
+    """
+    so_far = so_far or SoFar()
+    so_far.tally = tally = counting.tally()
+    of = parts(source, counting.choice) if of is None else of
+    bounded_runs = [within(source, part.run, part.choice.start, part.choice.end) for part in of]
+    so_far.total = sum(len(run.segments) for run in bounded_runs) * source.segment_size
+    for part, run in zip(of, bounded_runs, strict=True):
+        bounded, choice = replace(counting, choice=part.choice), part.choice
+        with engine.ahead(source, run, bounded, tally) as ahead:
+            table = tally.table(choice)
+            walk = RunWalk(
+                source,
+                part.run,
+                collect=table is None,
+                ahead=ahead,
+                start=choice.start,
+                end=choice.end,
+                totals=table,
+            )
+            for rows in so_far.begin(walk):
+                tally.add(choice.keep(rows))
+            so_far.end(walk)
+    return tally, so_far.reports
 
 
 class RunWalk:
     """One run, walked to its end and on behind damage: iterate for its rows, then ask for the report.
 
-    Without collect nothing is yielded but empty rows. Raises WalError when a file cannot be read.
+    Without collect there are no rows, only what totals (see Walker) get to count, and none of the stretches that are
+    walked ahead. With start and end (LSNs) only the segments between them are opened: reading begins on the page that
+    holds start, which may give rows before it, and is over where no record behind it could end before end. Raises
+    WalError when a file cannot be read.
     """
 
-    def __init__(self, source: WalSource, run: Run, *, collect: bool) -> None:
-        self._source, self._run, self._collect = source, run, collect
+    def __init__(
+        self,
+        source: WalSource,
+        run: Run,
+        *,
+        collect: bool,
+        ahead: Ahead | None = None,
+        start: LSN | None = None,
+        end: LSN | None = None,
+        totals: Any = None,
+    ) -> None:
+        self._source, self._run, self._collect, self._ahead = source, run, collect, ahead
+        self._totals = totals
+        self._start, self._end = start, end
+        self._bounded = within(source, run, start, end)
         self._report: RunReport | None = None
+        self.walker: Walker | None = None  # the last of the walkers, and where it began
+        self.began = run.segments[0].start
+        self._walks = 0
+        self._counted: list[Counted] = []  # by each of the walkers that are done
+        self._damages: list[Damage] = []
+
+    @property
+    def size(self) -> int:
+        """How many bytes of WAL there are to read."""
+        return len(self._bounded.segments) * self._source.segment_size
+
+    @property
+    def done(self) -> int:
+        """How many of them lie behind it."""
+        return min(max(self.position - self._bounded.segments[0].start, 0), self.size)
+
+    @property
+    def position(self) -> LSN:
+        """How far it has come."""
+        return self.began if self.walker is None else max(self.began, self.walker.position)
+
+    def interrupted(self) -> RunReport:
+        """What was found up to here, by a walk that is left before its end."""
+        walker, counted = self.walker, self._counted
+        if walker is not None and len(counted) < self._walks:
+            counted = [*counted, counted_by(walker)]
+        end = (walker and walker.partial) or self.position
+        sentence = f"interrupted at {end}: what lies behind was not read."
+        return run_report(self._run, counted, self._damages, end, (EndKind.INTERRUPTED, sentence))
 
     @property
     def report(self) -> RunReport:
@@ -117,220 +178,76 @@ class RunWalk:
         return self._report
 
     def __iter__(self) -> Iterator[Rows]:
-        source, run = self._source, self._run
-        walkers: list[Walker] = []
-        damages: list[Damage] = []
-        start, chased = run.segments[0].start, 0
+        source, run = self._source, self._bounded
+        counted, damages = self._counted, self._damages
+        start, chased, limit = self._begin(run), 0, page_behind(source, self._end)
         while True:
-            walker = new_walker(source, start, collect=self._collect)
-            walkers.append(walker)
-            last_chunk = yield from advance(source, run, walker)
-            resumed = _resume(source, run, walker)
-            end = _end(source, run, walker, last_chunk)
-            # Asked last: whatever was read after the stop may have been written after it, too.
-            growing = _has_grown(source, run, walker)
-            if growing and chased < _CHASES:
-                chased, start = chased + 1, walker.partial or walker.position
-            elif growing or resumed is None or walker.stopped is None:
+            walker = new_walker(source, start, collect=self._collect, totals=self._totals)
+            self.walker, self.began, self._walks = walker, start, self._walks + 1
+            chunk = yield from advance(source, run, walker, collect=self._collect, end=limit, ahead=self._ahead)
+            counted.append(counted_by(walker))
+            if is_past(walker, self._end):
                 break
+            if walker.first is None and not damages and start > run.segments[0].start:
+                start = run.segments[0].start  # its first page says more: WAL may end, or be switched, before start
+                continue
+            stop = look_behind(source, run, walker, chunk)
+            if stop.growing and chased < CHASES:
+                chased, start = chased + 1, stop.at.partial or stop.at.position
+            elif stop.damage is not None and not stop.growing:
+                damages.append(stop.damage)
+                start = stop.damage.resumed
             else:
-                damages.append(Damage(walker.stopped, resumed))
-                start = resumed
-        if growing:
-            end = EndKind.CLEAN, f"clean end: read to {walker.position}; the server is writing on."
-        self._report = _report(run, walkers, tuple(damages), *end)
+                self._report = run_report(self._run, counted, damages, stop.at.end_lsn, stop.end(source, self._run))
+                return
+        end = walker.partial or walker.position
+        sentence = f"end of range: read up to {end}, as was asked."
+        self._report = run_report(self._run, counted, damages, end, (EndKind.RANGE_END, sentence))
+
+    def _begin(self, run: Run) -> LSN:
+        """The page that holds the start."""
+        first, start = run.segments[0].start, self._start
+        return first if start is None or start < first else LSN(start - start % self._source.page_size)
 
 
-def _report(run: Run, walkers: list[Walker], damages: tuple[Damage, ...], end: EndKind, sentence: str) -> RunReport:
-    walker = walkers[-1]
-    return RunReport(
-        run=run,
-        first=next((each.first for each in walkers if each.first is not None), None),
-        last=next((each.last for each in reversed(walkers) if each.last is not None), None),
-        end_lsn=walker.stopped.record if walker.stopped else walker.partial or walker.position,
-        records=sum(each.records for each in walkers),
-        record_bytes=sum(each.record_bytes for each in walkers),
-        images=sum(each.images for each in walkers),
-        image_bytes=sum(each.image_bytes for each in walkers),
-        damages=damages,
-        end=end,
-        sentence=sentence,
-    )
+def page_behind(source: WalSource, lsn: LSN | None) -> LSN | None:
+    """The first page that begins at lsn or behind it: what a walk that ends there is limited to."""
+    return None if lsn is None else LSN(-(-lsn // source.page_size) * source.page_size)
 
 
-def _has_grown(source: WalSource, run: Run, walker: Walker) -> bool:
-    """Whether a second look gets past the break: a server has written there since the first.
-
-    The look begins at the last good record and on its timeline, so that a page header that is really wrong still
-    stops it.
-    """
-    if walker.stopped is None:
-        return False
-    start = walker.last or run.segments[0].start
-    again = new_walker(source, start, collect=False, timeline=walker.timeline if walker.last else 0)
-    wanted = 2 if walker.last else 1
-    for chunk in chunks(source, run, again.position):
-        if not again.push(chunk.lsn, chunk.data, chunk.length) or again.records >= wanted:
-            break
-    return again.records >= wanted
-
-
-def _resume(source: WalSource, run: Run, walker: Walker) -> LSN | None:
-    """The first later record that proves the stream went on behind the break, or None.
-
-    Its xl_prev is the last good record or a later one; that of what an earlier use of the file left is older.
-    """
+def is_past(walker: Walker, end: LSN | None) -> bool:
+    """Whether every record that is over by end (LSN) has been read: the walk came to it, or stopped behind it."""
     stopped = walker.stopped
-    if stopped is None:
-        return None
-    page_refused = stopped.lsn != stopped.record and walker.partial is None
-    after = stopped.record if page_refused else stopped.record + 8
-    floor = walker.last or LSN(1)
-    tried = 0
-    for chunk in chunks(source, _rest_of(source, run, after), after):
-        begin = max(after, chunk.lsn)
-        while candidate := _next_header(source, chunk, begin, floor):
-            if _is_record(source, run, candidate):
-                return candidate
-            tried += 1
-            if tried == _CANDIDATES_TRIED:
-                return None
-            begin = candidate + 8
-    return None
+    came_to = walker.following if stopped is None else max(stopped.record, stopped.lsn, walker.position)
+    return end is not None and came_to >= end
 
 
-def _rest_of(source: WalSource, run: Run, lsn: int) -> Run:
-    """The run from the segment that holds lsn on, without the segments that were never reached.
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Where a walk came to: the evidence, the damage if records follow it, and whether a server is writing there."""
 
-    WAL that goes on through a segment has written its last page, and WAL that ends in it has written its first; a
-    server keeps many that are neither, and reading all of them would take longer than reading its WAL.
-    """
-    ahead = [each for each in run.segments if each.start + source.segment_size > lsn]
-    return Run(run.timeline, (*ahead[:1], *(each for each in ahead[1:] if _is_reached(source, each))))
+    at: Reached
+    damage: Damage | None
+    growing: bool
 
-
-def _is_reached(source: WalSource, segment: Segment) -> bool:
-    last = source.segment_size - source.page_size
-    return segment.name.compression is not None or any(
-        _page_address(source, segment.path, offset) == segment.start + offset for offset in (0, last)
-    )
+    def end(self, source: WalSource, run: Run) -> tuple[EndKind, str]:
+        """The kind of end this is when reading ends here, and its sentence."""
+        if self.growing:
+            return EndKind.CLEAN, f"clean end: read to {self.at.position}; the server is writing on."
+        return judge(source, run, self.at)
 
 
-def _page_address(source: WalSource, path: Path, offset: int) -> int | None:
-    """The address in the page header at that offset of a file; None where no page of this major stands."""
-    header = read_page_header(read_at(path, offset, LONG_HEADER))
-    return header.address if header is not None and header.magic == source.format.magic else None
+def look_behind(source: WalSource, run: Run, walker: Walker, chunk: Chunk | None) -> Stop:
+    """What lies behind the place where the walker stopped, chunk being the last one it was given."""
+    resumed = resume_lsn(source, run, walker)
+    at = reached(source, run, walker, chunk)
+    found = None
+    if resumed is not None:
+        found = damage(at.stopped or exhausted(source, run, at, resumed), resumed, source.page_size)
+    # Asked last: whatever was read after the stop may have been written after it, too.
+    return Stop(at, found, has_grown(source, run, walker))
 
 
-def _next_header(source: WalSource, chunk: Chunk, begin: int, floor: int) -> LSN | None:
-    found = lib.walscan_find_header(
-        source.format.handle, source.page_size, chunk.lsn, chunk.data, chunk.length, begin, floor
-    )
-    return LSN(found) if found else None
-
-
-def _is_record(source: WalSource, run: Run, lsn: LSN) -> bool:
-    """Whether a whole record with a right CRC begins at lsn."""
-    walker = new_walker(source, lsn, collect=False)
-    for chunk in chunks(source, run, lsn):
-        if not walker.push(chunk.lsn, chunk.data, chunk.length) or walker.records:
-            break
-    return walker.records > 0
-
-
-def _end(source: WalSource, run: Run, walker: Walker, chunk: Chunk | None) -> tuple[EndKind, str]:
-    switch = _switchpoint(source, run)
-    if switch is not None and (walker.partial or walker.position) >= switch[0]:
-        return EndKind.SWITCHED, (
-            f"timeline switch: timeline {run.timeline} was left at {switch[0]}, where timeline {switch[1]} begins."
-        )
-    if walker.stopped is not None:
-        return _stopped_end(source, run, walker, walker.stopped)
-    return _exhausted_end(source, run, walker, chunk)
-
-
-def _switchpoint(source: WalSource, run: Run) -> tuple[LSN, int] | None:
-    """Where a history file of this source says that the run's timeline was left, and for which one."""
-    for history in source.histories:
-        if history.ancestors and history.ancestors[-1].timeline == run.timeline:
-            return history.ancestors[-1].switchpoint, history.timeline
-    return None
-
-
-def _exhausted_end(source: WalSource, run: Run, walker: Walker, chunk: Chunk | None) -> tuple[EndKind, str]:
-    segment = run.segments[-1] if chunk is None else chunk.segment
-    following = source.segment_name(run.timeline, segment.number + 1)
-    if chunk is not None and chunk.short:
-        length = chunk.lsn + chunk.length + chunk.tail - segment.start
-        return EndKind.CUT_FILE, (
-            f"cut file: {segment.file_name} holds {length} bytes, expected {source.segment_size}; "
-            f"the last whole record begins at {walker.last or 'none'}."
-        )
-    later = any(other.timeline == run.timeline and other.segments[0].number > segment.number for other in source.runs)
-    if walker.partial is not None and not source.single:
-        return EndKind.MISSING_SEGMENT, (
-            f"missing segment: the record at {walker.partial} goes on in {following}, which is not here."
-        )
-    if later:
-        return EndKind.MISSING_SEGMENT, f"missing segment: {following} is not here, but later ones are."
-    rest = (
-        f"the record at {walker.partial} goes on in {following}"
-        if walker.partial is not None
-        else f"the next record belongs into {following}"
-    )
-    return EndKind.SEGMENT_END, f"end of segment: every record in {segment.file_name} is whole; {rest}."
-
-
-def _stopped_end(source: WalSource, run: Run, walker: Walker, stopped: Break) -> tuple[EndKind, str]:
-    text = break_text(stopped)
-    if walker.partial is not None and source.server_state in _WRITING and run is source.runs[-1]:
-        return EndKind.UNFINISHED, (
-            f"unfinished record: the record at {stopped.record} is not complete; pg_control says that the server is "
-            f"{source.server_state}, so it is being written, or was when the server died."
-        )
-    if walker.partial is not None:
-        return EndKind.TORN, f"torn record: the record at {stopped.record} was never completed; {text}."
-    kind = _kind(source, run, stopped)
-    if kind is EndKind.CLEAN:
-        return kind, f"clean end: nothing was written at {stopped.record} and behind it."
-    if kind is EndKind.RECYCLED:
-        return kind, (
-            f"recycled tail: WAL ends at {stopped.record}; behind it lies what the file held before it was reused."
-        )
-    if kind is EndKind.TORN:
-        return kind, f"torn record: {text}, and no record follows it."
-    return kind, f"damage: {text}, and no record follows it."
-
-
-_HEADER_CODES = (Code.RECORD_LENGTH, Code.RECORD_RMGR, Code.RECORD_PREV)
-
-
-def _kind(source: WalSource, run: Run, stopped: Break) -> EndKind:
-    """Judge a break behind which no record follows, and no record was under way."""
-    page = _page(source, run, stopped.lsn)
-    if stopped.code is Code.PAGE_ADDRESS and stopped.found < stopped.expected:
-        return EndKind.RECYCLED
-    if stopped.code is Code.PAGE_MAGIC and stopped.found == 0 and not any(page):
-        return EndKind.CLEAN
-    if stopped.code in _HEADER_CODES:
-        rest = page[stopped.record % source.page_size :]
-        if not any(rest):
-            return EndKind.CLEAN
-        return EndKind.RECYCLED if _next_page_is_recycled(source, run, stopped.lsn) else EndKind.TORN
-    return EndKind.TORN if stopped.code is Code.RECORD_CRC else EndKind.DAMAGE
-
-
-def _next_page_is_recycled(source: WalSource, run: Run, lsn: int) -> bool:
-    """Whether the page after this one carries the address of an earlier use of the file."""
-    following = lsn - lsn % source.page_size + source.page_size
-    header = read_page_header(_page(source, run, following))
-    return header is not None and header.magic == source.format.magic and header.address < following
-
-
-def _page(source: WalSource, run: Run, lsn: int) -> bytes:
-    """The page that holds lsn; empty behind the last segment."""
-    for segment in run.segments:
-        if segment.start <= lsn < segment.start + source.segment_size:
-            offset = (lsn - segment.start) // source.page_size * source.page_size
-            return read_at(segment.path, offset, source.page_size)
-    return b""
+def counted_by(walker: Walker) -> Counted:
+    """What the walker has counted so far."""
+    return Counted(walker.first, walker.last, walker.records, walker.record_bytes, walker.images, walker.image_bytes)

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from pgreplterm.tui.wal.library import OpenSegment
-from pgreplterm.wal import RecordRow
+from pgreplterm.wal import RecordRow, Segment
 from pgreplterm.wal.bytes import RecordBytes, read_record_bytes
+from pgreplterm.wal.dump import describe
 from pgreplterm.wal.fields import Field, page_fields, record_fields
-from pgreplterm.wal.files import read_at
 from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.page import LONG_HEADER, read_page_header
 
@@ -93,7 +92,9 @@ def lay_open(opened: OpenSegment, number: int) -> Anatomy:
     body = read_record_bytes(source, opened.segment.timeline, record.lsn, record.total_length)
     chunks = tuple(_chunks(opened, body))
     parts = [number for number, chunk in enumerate(chunks) if chunk.title.startswith("record")]
-    spots = [Spot("record", field, tuple(_in_parts(field, body, parts))) for field in record_fields(body.data, major)]
+    told = "" if body.missing else describe(opened.index, number, major, body.data)
+    spots = [Spot("record", Field("description", 0, 0, told), ())] if told else []
+    spots += [Spot("record", field, tuple(_in_parts(field, body, parts))) for field in record_fields(body.data, major)]
     for place, chunk in enumerate(chunks):
         if place not in parts:
             group = chunk.title.partition(" ")[0]
@@ -107,7 +108,7 @@ def lay_open(opened: OpenSegment, number: int) -> Anatomy:
 def _chunks(opened: OpenSegment, body: RecordBytes) -> Iterator[Chunk]:
     """The segment's first page header, then before each part of the record the header of its page."""
     shown: set[LSN] = set()
-    first = _header_chunk(opened.segment.path, 0, opened.segment.start, "segment")
+    first = _header_chunk(opened.segment, 0, opened.segment.start, "segment")
     if first is not None:
         shown.add(first.lsn)
         yield first
@@ -116,7 +117,7 @@ def _chunks(opened: OpenSegment, body: RecordBytes) -> Iterator[Chunk]:
         size = opened.source.page_size
         page = part.offset // size * size
         start = LSN(part.lsn - (part.offset - page))
-        header = _header_chunk(part.path, page, start, "page") if start not in shown else None
+        header = _header_chunk(part.segment, page, start, "page") if start not in shown else None
         if header is not None:
             shown.add(start)
             yield header
@@ -125,8 +126,8 @@ def _chunks(opened: OpenSegment, body: RecordBytes) -> Iterator[Chunk]:
         done += part.length
 
 
-def _header_chunk(path: Path, offset: int, lsn: LSN, kind: str) -> Chunk | None:
-    data = read_at(path, offset, LONG_HEADER)
+def _header_chunk(segment: Segment, offset: int, lsn: LSN, kind: str) -> Chunk | None:
+    data = segment.read_at(offset, LONG_HEADER)
     header = read_page_header(data)
     if header is None:
         return None

@@ -11,7 +11,6 @@ from enum import StrEnum
 from pathlib import Path
 
 from pgreplterm.wal import RecordIndex, Run, Segment, WalError, WalSource, open_source, scan_run
-from pgreplterm.wal.files import read_at
 from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.page import read_page_header
 from pgreplterm.wal.verification import verify_run
@@ -68,7 +67,7 @@ def open_segment(source: WalSource, segment: Segment) -> OpenSegment:
         scan = scan_run(source, Run(segment.timeline, (segment, *after[:1])))
         report = verify_run(source, Run(segment.timeline, (segment,)))
     except OSError as error:
-        raise WalError(f"{segment.path}: expected to read this segment; {error.strerror}.") from error
+        raise WalError(f"{segment.where}: expected to read this segment; {error.strerror}.") from error
     end = segment.start + source.segment_size
     count = scan.index.find(end - 1) + 1 if len(scan.index) and scan.index[0].lsn < end else 0
     return OpenSegment(source, segment, scan.index, count, report.sentence)
@@ -80,7 +79,7 @@ def _follows(other: Segment, segment: Segment) -> bool:
 
 def _contents(segment: Segment) -> Contents:
     try:
-        data = read_at(segment.path, 0, 40)
+        data = segment.read_at(0, 40)
     except (OSError, WalError):
         return Contents.UNREADABLE
     if not any(data):
