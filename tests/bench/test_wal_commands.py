@@ -1,7 +1,8 @@
-"""Whole commands against pg_waldump on the same segments, one thread each, page cache warm."""
+"""Whole commands against pg_waldump on the same segments, page cache warm."""
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,67 +10,112 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from pgreplterm.wal import open_source, verify
+from pgreplterm.wal.index import ROW_SIZE, Index
 
-from .paired import compare, table
+from .conftest import BenchWal
+from .paired import Side, compare, read_limit, seconds, table
 
-PROMISED = 1.5  # times as fast as pg_waldump --quiet, process start subtracted on both sides
+OURS = [sys.executable, "-m", "pgreplterm"]
+MB = 1 << 20
+
+# What each command is held to: times as fast as pg_waldump, process start subtracted on both sides.
+JOBS = [
+    ("verify, one thread", ["verify"], ["--quiet"], 2.0),
+    ("verify, two threads", ["verify", "--jobs", "2"], ["--quiet"], 3.0),
+    ("stat", ["stat"], ["--stats"], 1.5),
+    ("stat by record", ["stat", "--by", "record"], ["--stats=record"], 1.5),
+    ("stat by record, two threads", ["stat", "--by", "record", "--jobs", "2"], ["--stats=record"], 2.5),
+    ("dump", ["dump"], [], 4.0),
+    ("dump with block details", ["dump", "--bkp-details"], ["--bkp-details"], 4.0),
+]
 
 
-def test_verify_against_pg_waldump(
-    benchmark: BenchmarkFixture, pgbench_wal: Path, pg_waldump: Path, tmp_path: Path
+@pytest.mark.parametrize(("title", "ours", "theirs", "promised"), JOBS, ids=[job[0] for job in JOBS])
+def test_against_pg_waldump(
+    benchmark: BenchmarkFixture,
+    bench_wal: BenchWal,
+    tmp_path: Path,
+    title: str,
+    ours: list[str],
+    theirs: list[str],
+    promised: float,
 ) -> None:
-    """``wal verify`` checks CRCs, chain and fragments as ``pg_waldump --quiet`` does, and tells the kind of end."""
-    report = next(iter(verify(open_source(pgbench_wal))))
-    whole = ("-p", str(pgbench_wal), "-s", str(report.first), "-e", str(report.end_lsn))
+    """The same work on both sides; the smallest of its kind, one page, is what is subtracted as process start."""
+    report = next(iter(verify(open_source(bench_wal.folder))))
+    whole = ("-p", str(bench_wal.folder), "-s", str(report.first), "-e", str(report.end_lsn))
     one_page = tmp_path / report.run.segments[0].file_name
-    with report.run.segments[0].path.open("rb") as segment:
-        one_page.write_bytes(segment.read(8192))
-    ours = [sys.executable, "-m", "pgreplterm", "wal", "verify"]
-    theirs = [str(pg_waldump), "--quiet"]
+    one_page.write_bytes((bench_wal.folder / one_page.name).read_bytes()[:8192])
+    command, peer_command = [*OURS, "wal", *ours], [str(bench_wal.pg_waldump), *theirs]
     mine, peer = benchmark.pedantic(
         compare,
         (
-            ([*ours, str(pgbench_wal)], [*ours, str(one_page)]),
-            ([*theirs, *whole], [*theirs, "-n", "1", *whole]),
-        ),
-        rounds=1,
-    )
-    print(
-        table(f"wal verify, {report.records} records, {report.record_bytes / 1e6:.0f} MB", mine, peer, "pg_waldump -q")
-    )
-    assert peer.net / mine.net >= PROMISED, "slower than promised; a busy machine shows as a wide spread of repeats"
-
-
-@pytest.mark.parametrize(
-    ("ours", "theirs"),
-    [(["dump"], []), (["stat"], ["--stats"]), (["stat", "--by", "record"], ["--stats=record"])],
-    ids=["dump", "stat", "stat by record"],
-)
-def test_the_other_commands_against_pg_waldump(
-    benchmark: BenchmarkFixture, pgbench_wal: Path, pg_waldump: Path, tmp_path: Path, ours: list[str], theirs: list[str]
-) -> None:
-    """The same tables, and the same lines but for descriptions, which ours does not print yet. Nothing is promised."""
-    report = next(iter(verify(open_source(pgbench_wal))))
-    whole = ("-p", str(pgbench_wal), "-s", str(report.first), "-e", str(report.end_lsn))
-    one_page = tmp_path / report.run.segments[0].file_name
-    with report.run.segments[0].path.open("rb") as segment:
-        one_page.write_bytes(segment.read(8192))
-    our_command, peer_command = [sys.executable, "-m", "pgreplterm", "wal", *ours], [str(pg_waldump), *theirs]
-    mine, peer = benchmark.pedantic(
-        compare,
-        (
-            ([*our_command, str(pgbench_wal)], [*our_command, str(one_page)]),
+            ([*command, str(bench_wal.folder)], [*command, str(one_page)]),
             ([*peer_command, *whole], [*peer_command, "-n", "1", *whole]),
-            5,
+            5 if "dump" in ours else 11,
         ),
         rounds=1,
     )
-    print(table(f"wal {' '.join(ours)}, {report.records} records", mine, peer, "pg_waldump"))
+    size = report.end_lsn - report.run.segments[0].start
+    name = f"PostgreSQL {bench_wal.major}, {title}: {report.records} records, {size / 1e6:.0f} MB"
+    print(table(name, mine, peer, "pg_waldump"), _speed(size, mine, peer, bench_wal.folder), sep="\n")
+    assert peer.net / mine.net >= promised, "slower than promised; a busy machine shows as a wide spread of repeats"
+
+
+def _speed(size: int, mine: Side, peer: Side, folder: Path) -> str:
+    limit = read_limit(sorted(folder.glob("0*")))
+    return (
+        f"  {size / mine.net / 1e9:.2f} GB/s, pg_waldump {size / peer.net / 1e9:.2f} GB/s; "
+        f"read() alone {limit / 1e9:.2f} GB/s"
+    )
+
+
+def test_process_start(bench_wal: BenchWal) -> None:
+    """What ``--version`` of each takes, and a ``wal`` command with one page to read."""
+    if bench_wal.major != 15:
+        pytest.skip("the same for every major")
+    commands = {
+        "pgreplterm --version": [*OURS, "--version"],
+        "pgreplterm wal ls": [*OURS, "wal", "ls", str(next(bench_wal.folder.glob("0*")))],
+        "pg_waldump --version": [str(bench_wal.pg_waldump), "--version"],
+    }
+    for name, command in commands.items():
+        print(f"\n  {name:<22} {min(seconds(command) for _ in range(15)) * 1e3:.1f} ms", end="")
+
+
+def test_memory_of_a_gigabyte(bench_wal: BenchWal, tmp_path: Path) -> None:
+    """Peak memory of walking 1 GiB of segments, which is what one segment of that size takes, and of their index."""
+    if bench_wal.major != 15:
+        pytest.skip("the same for every major")
+    copies = [tmp_path / str(number) for number in range(-(-1024 * MB // bench_wal.size))]
+    for copy in copies:
+        copy.symlink_to(bench_wal.folder)
+    script = "import sys; from pgreplterm import wal\nfor path in sys.argv[1:]: list(wal.verify(wal.open_source(path)))"
+    peak = _peak_memory([sys.executable, "-c", script, *map(str, copies)])
+    start = _peak_memory([sys.executable, "-c", "from pgreplterm import wal; wal.verify, wal.open_source"])
+    size = len(copies) * bench_wal.size / MB
+    print(f"\n  peak {peak / MB:.1f} MB for {size:.0f} MB of WAL; the program alone {start / MB:.1f} MB")
+    assert peak <= 64 * MB
+
+    source = open_source(bench_wal.folder)
+    index = Index(source, source.runs[0])
+    for _ in index.build():
+        pass
+    print(f"  index: {ROW_SIZE} bytes a record, {len(index)} records")
+    assert ROW_SIZE <= 40
+
+
+def _peak_memory(command: list[str]) -> int:
+    """Peak resident bytes of a program."""
+    report = f"import resource, subprocess, sys; subprocess.run({command!r}, check=True); " + (
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    done = subprocess.run([sys.executable, "-c", report], capture_output=True, text=True, check=True)
+    return int(done.stdout.split()[-1]) * 1024
 
 
 @pytest.mark.benchmark(group="in process")
-def test_verify_in_process(benchmark: BenchmarkFixture, pgbench_wal: Path) -> None:
+def test_verify_in_process(benchmark: BenchmarkFixture, bench_wal: BenchWal) -> None:
     """The same work without a process around it."""
-    source = open_source(pgbench_wal)
+    source = open_source(bench_wal.folder)
     reports = benchmark(lambda: list(verify(source)))
     assert not any(report.is_finding for report in reports)
