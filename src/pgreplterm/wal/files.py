@@ -12,7 +12,7 @@ from pgreplterm.wal.errors import unreadable
 from pgreplterm.wal.stores.codecs import decompressed
 from pgreplterm.wal.stores.store import Store
 
-CHUNK = 2 << 20
+CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
