@@ -6,62 +6,48 @@ Must not: import Textual, or anything heavy before a command that needs it runs.
 
 from __future__ import annotations
 
-import difflib
-import importlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import click
 
 from pgreplterm import __version__
+from pgreplterm.cli.lazy import LazyGroup
 from pgreplterm.errors import ExitCode, PgReplTermError
 
-_COMMANDS = {
-    "demo": ("pgreplterm.cli.demo", "lab up + load + terminal; without a terminal the same run headless"),
-    "drill": ("pgreplterm.cli.drill", "Rehearse failures on a lab, with a measured report"),
-    "lab": ("pgreplterm.cli.lab", "Clusters of our own: up, ls, status, psql, stop, start, kill, down"),
-    "status": ("pgreplterm.cli.status", "Who is primary, who follows, how far behind"),
-    "wal": ("pgreplterm.cli.wal", "Read WAL: ls, dump, stat, verify"),
-    "watch": ("pgreplterm.cli.watch", "The terminal (also what plain `pgreplterm DSN` opens)"),
-}
 _BROKEN_PIPE = 128 + 13
 
 
-class _LazyGroup(click.Group):
-    """Imports a command's module only when that command is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return sorted(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in _COMMANDS:
-            return None
-        module = importlib.import_module(_COMMANDS[cmd_name][0])
-        command: click.Command = getattr(module, cmd_name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, _COMMANDS[name][1]) for name in self.list_commands(ctx)])
+class _Commands(LazyGroup):
+    places: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "demo": ("pgreplterm.cli.demo:demo", "lab up + load + terminal; without a terminal the same run headless"),
+        "drill": ("pgreplterm.cli.drill:drill", "Rehearse failures on a lab, with a measured report"),
+        "lab": ("pgreplterm.cli.lab:lab", "Clusters of our own: up, ls, status, psql, stop, start, kill, down"),
+        "status": ("pgreplterm.cli.status:status", "Who is primary, who follows, how far behind"),
+        "wal": ("pgreplterm.cli.wal:wal", "Read WAL: ls, dump, stat, verify, page"),
+        "watch": ("pgreplterm.cli.watch:watch", "The terminal (also what plain `pgreplterm DSN` opens)"),
+    }
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """A first word that is no command is a DSN for the terminal, as with psql; a misspelt command is neither."""
         word = args[0]
-        if word in _COMMANDS or word.startswith("-"):
+        if word in self.places or word.startswith("-"):
             return super().resolve_command(ctx, args)
-        if meant := difflib.get_close_matches(word, _COMMANDS, n=1, cutoff=0.75):
+        from difflib import get_close_matches
+
+        if meant := get_close_matches(word, self.places, n=1, cutoff=0.75):
             raise click.UsageError(
                 f"there is no command {word!r}; did you mean {meant[0]!r}? For a database of that name: watch {word}"
             )
         return "watch", self.get_command(ctx, "watch"), args
 
 
-@click.group(cls=_LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="pgreplterm", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(ctx: click.Context) -> None:

@@ -5,19 +5,24 @@ Owns: the group of commands, each in its own module. Must not: read WAL itself.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import click
 
-from pgreplterm.cli.wal.dump import dump
-from pgreplterm.cli.wal.ls import list_segments
-from pgreplterm.cli.wal.page import page
-from pgreplterm.cli.wal.stat import stat
-from pgreplterm.cli.wal.verify import verify
+from pgreplterm.cli.lazy import LazyGroup
 
 
-@click.group()
+class _Commands(LazyGroup):
+    places: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "dump": ("pgreplterm.cli.wal.dump:dump", "Records as that major's pg_waldump prints them"),
+        "ls": ("pgreplterm.cli.wal.ls:list_segments", "The segments, and what their first page says"),
+        "page": ("pgreplterm.cli.wal.page:page", "The pages that a record's full-page images restore"),
+        "stat": ("pgreplterm.cli.wal.stat:stat", "Records and bytes by kind, relation, transaction, time"),
+        "verify": ("pgreplterm.cli.wal.verify:verify", "Every CRC and the chain; what is damaged, how it ends"),
+    }
+
+
+@click.group(cls=_Commands)
 def wal() -> None:
     """Read the WAL of PostgreSQL 13 to 19: segments (also packed), archives, a pg_wal folder, a server."""
-
-
-for command in (list_segments, dump, stat, verify, page):
-    wal.add_command(command)
