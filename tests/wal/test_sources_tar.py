@@ -125,6 +125,20 @@ def test_memory_is_bounded_and_no_file_is_left(plain: Path, tmp_path: Path, monk
     assert _open_files() <= before
 
 
+def test_few_descriptors_are_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process may have a thousand, and an archive more segments than that, in any order; they go with the source."""
+    monkeypatch.setattr(tar, "_SPOOL_FILES", 5)
+    folder = tmp_path / "wal"
+    stream(24).write(folder)
+    archive = _tar(tmp_path / "wal.tar.gz", folder, *reversed(_names(folder)))
+    before = _open_files()
+    source = open_source(archive)
+    assert facts(source) == facts(open_source(folder))
+    assert before < _open_files() <= before + 5 + 1  # the archive itself
+    del source
+    assert _open_files() == before
+
+
 # ---- damage ----
 
 

@@ -26,6 +26,7 @@ from pgreplterm.wal.files import CHUNK, StoredFile
 from pgreplterm.wal.stores.store import Entry, gone
 
 _SPOOL_BYTES = 256 * 1024 * 1024  # of files on disk; two are kept whatever their size
+_SPOOL_FILES = 64  # at most: each takes one of the descriptors a process may have, often 1,024
 _SMALL = 64 * 1024  # of histories and pg_control, kept with the index
 _HEAD = 64  # of every other file: enough for the page header that says what a segment is
 
@@ -134,7 +135,7 @@ class PackedTar:
         with self._lock:
             if self._index is None:
                 index = {}
-                for name, size, stream in self._pass():
+                for name, size, stream in _pass(self._archive):
                     index[name] = size, stream.read(_SMALL if _is_kept(name) else _HEAD)
                 self._index = index
             return self._index
@@ -148,7 +149,7 @@ class PackedTar:
                 if name in self._spool:
                     break
                 if again or self._passing is None:
-                    self._passing = self._copies()
+                    self._passing = _copies(self._archive)
                 for passed, copy in self._passing:
                     if passed == name or passed not in self._read:
                         self._keep(passed, copy)
@@ -159,27 +160,35 @@ class PackedTar:
 
     def _keep(self, name: str, copy: _Spooled) -> None:
         self._spool[name] = copy
-        while len(self._spool) > 2 and sum(kept.size for kept in self._spool.values()) > _SPOOL_BYTES:
+        while len(self._spool) > 2 and self._is_too_much():
             del self._spool[next(iter(self._spool))]
 
-    def _copies(self) -> Iterator[tuple[str, _Spooled]]:
-        for name, _, stream in self._pass():
-            with tempfile.TemporaryFile(buffering=0) as file:
-                shutil.copyfileobj(stream, file, CHUNK)
-                copy = _Spooled(os.dup(file.fileno()), file.tell())
-            yield name, copy
+    def _is_too_much(self) -> bool:
+        return len(self._spool) > _SPOOL_FILES or sum(kept.size for kept in self._spool.values()) > _SPOOL_BYTES
 
-    def _pass(self) -> Iterator[tuple[str, int, IO[bytes]]]:
-        """Name, size and bytes of each file, in the archive's order; the bytes can be read until the next is taken."""
-        with (
-            closing(self._archive.open()) as stream,
-            _reading(self.where),
-            tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 20, tarinfo=_CheckedInfo) as tar,
-        ):
-            for member in tar:
-                if member.isreg():
-                    yield _name(member), member.size, cast(IO[bytes], tar.extractfile(member))
-                tar.members = []  # type: ignore[attr-defined]  # it would keep every header it has seen
+
+# Functions of the archive alone: a generator that held its PackedTar would keep it, and its descriptors, alive.
+
+
+def _copies(archive: StoredFile) -> Iterator[tuple[str, _Spooled]]:
+    for name, _, stream in _pass(archive):
+        with tempfile.TemporaryFile(buffering=0) as file:
+            shutil.copyfileobj(stream, file, CHUNK)
+            copy = _Spooled(os.dup(file.fileno()), file.tell())
+        yield name, copy
+
+
+def _pass(archive: StoredFile) -> Iterator[tuple[str, int, IO[bytes]]]:
+    """Name, size and bytes of each file, in the archive's order; the bytes can be read until the next is taken."""
+    with (
+        closing(archive.open()) as stream,
+        _reading(archive.where),
+        tarfile.open(fileobj=stream, mode="r|", bufsize=1 << 20, tarinfo=_CheckedInfo) as tar,
+    ):
+        for member in tar:
+            if member.isreg():
+                yield _name(member), member.size, cast(IO[bytes], tar.extractfile(member))
+            tar.members = []  # type: ignore[attr-defined]  # it would keep every header it has seen
 
 
 class _DamagedHeader(tarfile.ReadError):
