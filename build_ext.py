@@ -1,7 +1,7 @@
 """Compiles csrc/ into pgreplterm._walscan (cffi, API mode, one abi3 binary for every Python from 3.11 on).
 
-The only place that knows how to compile. The contract is csrc/walscan.h itself: its declarations are handed to
-cffi as they stand, so there is no second copy to keep in step.
+The only place that knows how to compile. The contract is csrc/walscan.h and rows.h themselves: their declarations are
+handed to cffi as they stand, so there is no second copy to keep in step.
 """
 
 import re
@@ -19,10 +19,12 @@ def declarations(header: str) -> str:
 
 
 ffibuilder = FFI()
-ffibuilder.cdef(declarations((CSRC / "walscan.h").read_text(encoding="utf-8")).replace("WALSCAN_HEAD_MAX];", "1024];"))
+for name in ("walscan.h", "rows.h"):
+    text = declarations((CSRC / name).read_text(encoding="utf-8"))
+    ffibuilder.cdef(text.replace("WALSCAN_HEAD_MAX];", "1024];"))
 ffibuilder.set_source(
     "pgreplterm._walscan",
-    '#include "walscan.h"',
+    '#include "rows.h"',
     sources=[f"csrc/{path.relative_to(CSRC)}" for path in sorted(CSRC.rglob("*.c"))],
     include_dirs=["csrc"],
     depends=[f"csrc/{path.relative_to(CSRC)}" for path in sorted(CSRC.rglob("*.h"))],

@@ -1,5 +1,5 @@
 /* Choosing rows: the conditions of pg_waldump's options, and times, on rows that are already validated. */
-#include "walscan.h"
+#include "rows.h"
 
 enum { XACT_RMGR = 1, TIME_SIZE = 8 };
 

@@ -5,7 +5,7 @@
  * paid, compressed. pglz is unpacked here, lz4 and zstd by the caller, who then hands over the plain bytes.
  */
 #include "bytes.h"
-#include "walscan.h"
+#include "rows.h"
 
 int walscan_restore_image(const uint8_t *stored, size_t length, int is_pglz, uint32_t hole_offset,
                           uint32_t hole_length, uint8_t *page, uint32_t block_size)

@@ -1,5 +1,5 @@
 /* The index of many records: what a list shows and a search looks for, 32 bytes each. */
-#include "walscan.h"
+#include "rows.h"
 
 void walscan_index_rows(const walscan_record *records, size_t count, walscan_index_row *rows)
 {

@@ -3,7 +3,7 @@
  * table in the caller's memory, one place a key.
  */
 #include "bytes.h"
-#include "walscan.h"
+#include "rows.h"
 
 enum { XACT = 1, XACT_OPCODE = 0x70, XACT_COMMIT = 0x00, XACT_ABORT = 0x20, XACT_COMMIT_PREPARED = 0x30,
        XACT_ABORT_PREPARED = 0x40, MINUTE = 60 * 1000000 };

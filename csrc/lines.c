@@ -88,7 +88,8 @@ static void put_image(text *out, uint8_t major, uint32_t block_size, const walsc
 {
     const char *compressed_by = method(b->image_info);
 
-    put(out, b->image_info & WALSCAN_IMAGE_APPLY ? " (FPW); hole: offset: " : " (FPW for WAL verification); hole: offset: ");
+    put(out, b->image_info & WALSCAN_IMAGE_APPLY ? " (FPW)" : " (FPW for WAL verification)");
+    put(out, "; hole: offset: ");
     put_u(out, b->hole_offset);
     put_field(out, ", length: ", b->hole_length);
     if (compressed_by == NULL)

@@ -4,7 +4,7 @@
  * Sources: src/include/access/rmgrlist.h and the *_identify functions of src/backend/access/rmgrdesc/. The names of
  * most records have not changed since 13: those stand in one table, and what a major says otherwise in a second.
  */
-#include "walscan.h"
+#include "rows.h"
 
 #define SAME16(s) s, s, s, s, s, s, s, s, s, s, s, s, s, s, s, s
 

@@ -4,7 +4,7 @@
  * bytes: four bits of length less 3 (15: one more byte adds to 18), twelve of distance back into the output.
  */
 #include "bytes.h"
-#include "walscan.h"
+#include "rows.h"
 
 enum { SHORTEST_MATCH = 3, LONG_MATCH = 18, WORD = 8 };
 

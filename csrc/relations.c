@@ -4,7 +4,7 @@
  * Every byte of a record is counted once: images and block data for the relation of their block, the rest (headers,
  * main data) for the relation of the first block, and all of it for relation 0/0/0 where there is no block.
  */
-#include "walscan.h"
+#include "rows.h"
 
 static size_t home_of(uint32_t tablespace, uint32_t database, uint32_t relation, size_t places)
 {

@@ -35,7 +35,7 @@ static int page_is_current(const walscan_format *format, const uint8_t *p, uint6
     return load16(p) == format->magic && load64(p + 8) == lsn;
 }
 
-/* The first header in [lsn, end of its page) that may follow floor; left counts the bytes from p to the buffer's end. */
+/* The first header in [lsn, end of its page) that may follow floor; left is what the buffer has from p on. */
 static uint64_t find_in_page(const walscan_format *format, const uint8_t *p, uint64_t lsn, uint64_t end,
                              uint64_t left, uint64_t floor)
 {

@@ -85,7 +85,7 @@ static inline void put_d(text *t, int64_t n)
 void put_hex(text *t, uint64_t n, int width);
 void put_HEX(text *t, uint64_t n, int width);
 
-/* An LSN as %X/%X, and as %X/%08X. 19 writes the second form everywhere, earlier majors in most descriptions the first. */
+/* An LSN as %X/%X, and as %X/%08X. 19 writes the second form everywhere, earlier majors the first in most places. */
 void put_lsn(text *t, uint64_t lsn);
 void put_lsn08(text *t, uint64_t lsn);
 

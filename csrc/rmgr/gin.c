@@ -31,21 +31,21 @@ static size_t put_action(text *out, view *v, payload p, size_t offset)
 
     put_field(out, " ", u8(v, p, offset));
     switch (action) {
-        case SEGMENT_DELETE:
-            put(out, " (delete)");
-            return body;
-        case SEGMENT_INSERT:
-        case SEGMENT_REPLACE:
-            put(out, action == SEGMENT_INSERT ? " (insert)" : " (replace)");
-            return body + POSTING_LIST_HEADER + ((u16(v, p, body + 6) + (size_t) 1) & ~(size_t) 1);
-        case SEGMENT_ADD_ITEMS:
-            put_field(out, " (add ", u16(v, p, body));
-            put(out, " items)");
-            return body + 2 + u16(v, p, body) * (size_t) ITEM;
-        default:
-            put_field(out, " unknown action ", action);
-            put(out, " ???");
-            return 0;
+    case SEGMENT_DELETE:
+        put(out, " (delete)");
+        return body;
+    case SEGMENT_INSERT:
+    case SEGMENT_REPLACE:
+        put(out, action == SEGMENT_INSERT ? " (insert)" : " (replace)");
+        return body + POSTING_LIST_HEADER + ((u16(v, p, body + 6) + (size_t) 1) & ~(size_t) 1);
+    case SEGMENT_ADD_ITEMS:
+        put_field(out, " (add ", u16(v, p, body));
+        put(out, " items)");
+        return body + 2 + u16(v, p, body) * (size_t) ITEM;
+    default:
+        put_field(out, " unknown action ", action);
+        put(out, " ???");
+        return 0;
     }
 }
 
@@ -148,23 +148,23 @@ static void describe_split(text *out, view *v)
 void describe_gin(text *out, view *v)
 {
     switch (v->info) {
-        case INSERT:
-            describe_insert(out, v);
-            break;
-        case SPLIT:
-            describe_split(out, v);
-            break;
-        case UPDATE_META_PAGE:
-        case INSERT_LISTPAGE:
-            describe_pending(out, v);
-            break;
-        case DELETE_LISTPAGE:
-            put(out, "ndeleted: ");
-            put_d(out, i32(v, v->main, 56));
-            break;
-        case VACUUM_DATA_LEAF_PAGE:
-            if (!put_image(out, v))
-                put_segments(out, v, block_data(v, 0));
-            break;
+    case INSERT:
+        describe_insert(out, v);
+        break;
+    case SPLIT:
+        describe_split(out, v);
+        break;
+    case UPDATE_META_PAGE:
+    case INSERT_LISTPAGE:
+        describe_pending(out, v);
+        break;
+    case DELETE_LISTPAGE:
+        put(out, "ndeleted: ");
+        put_d(out, i32(v, v->main, 56));
+        break;
+    case VACUUM_DATA_LEAF_PAGE:
+        if (!put_image(out, v))
+            put_segments(out, v, block_data(v, 0));
+        break;
     }
 }

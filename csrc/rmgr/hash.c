@@ -63,43 +63,43 @@ static void describe_vacuum(text *out, view *v)
 void describe_hash(text *out, view *v)
 {
     switch (v->info) {
-        case INIT_META_PAGE:
-            describe_init(out, v);
-            break;
-        case INIT_BITMAP_PAGE:
-            put_field(out, "bmsize ", u16(v, v->main, 0));
-            break;
-        case INSERT:
-            put_field(out, "off ", u16(v, v->main, 0));
-            break;
-        case ADD_OVFL_PAGE:
-            put_field(out, "bmsize ", u16(v, v->main, 0));
-            put_flag(out, ", bmpage_found ", u8(v, v->main, 2));
-            break;
-        case SPLIT_ALLOCATE_PAGE:
-            describe_allocation(out, v);
-            break;
-        case SPLIT_COMPLETE:
-            put_field(out, "old_bucket_flag ", u16(v, v->main, 0));
-            put_field(out, ", new_bucket_flag ", u16(v, v->main, 2));
-            break;
-        case MOVE_PAGE_CONTENTS:
-            put_field(out, "ntups ", u16(v, v->main, 0));
-            put_flag(out, ", is_primary ", u8(v, v->main, 2));
-            break;
-        case SQUEEZE_PAGE:
-            describe_squeeze(out, v);
-            break;
-        case DELETE:
-            put_flag(out, "clear_dead_marking ", u8(v, v->main, 0));
-            put_flag(out, ", is_primary ", u8(v, v->main, 1));
-            break;
-        case UPDATE_META_PAGE:
-            put(out, "ntuples ");
-            put_float(out, "%g", u64(v, v->main, 0));
-            break;
-        case VACUUM_ONE_PAGE:
-            describe_vacuum(out, v);
-            break;
+    case INIT_META_PAGE:
+        describe_init(out, v);
+        break;
+    case INIT_BITMAP_PAGE:
+        put_field(out, "bmsize ", u16(v, v->main, 0));
+        break;
+    case INSERT:
+        put_field(out, "off ", u16(v, v->main, 0));
+        break;
+    case ADD_OVFL_PAGE:
+        put_field(out, "bmsize ", u16(v, v->main, 0));
+        put_flag(out, ", bmpage_found ", u8(v, v->main, 2));
+        break;
+    case SPLIT_ALLOCATE_PAGE:
+        describe_allocation(out, v);
+        break;
+    case SPLIT_COMPLETE:
+        put_field(out, "old_bucket_flag ", u16(v, v->main, 0));
+        put_field(out, ", new_bucket_flag ", u16(v, v->main, 2));
+        break;
+    case MOVE_PAGE_CONTENTS:
+        put_field(out, "ntups ", u16(v, v->main, 0));
+        put_flag(out, ", is_primary ", u8(v, v->main, 2));
+        break;
+    case SQUEEZE_PAGE:
+        describe_squeeze(out, v);
+        break;
+    case DELETE:
+        put_flag(out, "clear_dead_marking ", u8(v, v->main, 0));
+        put_flag(out, ", is_primary ", u8(v, v->main, 1));
+        break;
+    case UPDATE_META_PAGE:
+        put(out, "ntuples ");
+        put_float(out, "%g", u64(v, v->main, 0));
+        break;
+    case VACUUM_ONE_PAGE:
+        describe_vacuum(out, v);
+        break;
     }
 }

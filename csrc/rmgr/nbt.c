@@ -159,40 +159,40 @@ static void describe_cleanup(text *out, view *v)
 void describe_nbt(text *out, view *v)
 {
     switch (v->info) {
-        case INSERT_LEAF:
-        case INSERT_UPPER:
-        case INSERT_META:
-        case INSERT_POST:
-            put_named(out, v, "off", u16(v, v->main, 0));
-            break;
-        case SPLIT_L:
-        case SPLIT_R:
-            describe_split(out, v);
-            break;
-        case DEDUP:
-            put_named(out, v, "nintervals", u16(v, v->main, 0));
-            break;
-        case DELETE:
-            describe_delete(out, v);
-            break;
-        case UNLINK_PAGE:
-        case UNLINK_PAGE_META:
-            describe_unlink(out, v);
-            break;
-        case NEWROOT:
-            put_named(out, v, v->major < 16 ? "lev" : "level", u32(v, v->main, 4));
-            break;
-        case MARK_PAGE_HALFDEAD:
-            describe_halfdead(out, v);
-            break;
-        case VACUUM:
-            describe_vacuum(out, v);
-            break;
-        case REUSE_PAGE:
-            describe_reuse(out, v);
-            break;
-        case META_CLEANUP:
-            describe_cleanup(out, v);
-            break;
+    case INSERT_LEAF:
+    case INSERT_UPPER:
+    case INSERT_META:
+    case INSERT_POST:
+        put_named(out, v, "off", u16(v, v->main, 0));
+        break;
+    case SPLIT_L:
+    case SPLIT_R:
+        describe_split(out, v);
+        break;
+    case DEDUP:
+        put_named(out, v, "nintervals", u16(v, v->main, 0));
+        break;
+    case DELETE:
+        describe_delete(out, v);
+        break;
+    case UNLINK_PAGE:
+    case UNLINK_PAGE_META:
+        describe_unlink(out, v);
+        break;
+    case NEWROOT:
+        put_named(out, v, v->major < 16 ? "lev" : "level", u32(v, v->main, 4));
+        break;
+    case MARK_PAGE_HALFDEAD:
+        describe_halfdead(out, v);
+        break;
+    case VACUUM:
+        describe_vacuum(out, v);
+        break;
+    case REUSE_PAGE:
+        describe_reuse(out, v);
+        break;
+    case META_CLEANUP:
+        describe_cleanup(out, v);
+        break;
     }
 }

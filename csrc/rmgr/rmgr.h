@@ -10,7 +10,7 @@
 
 #include "../bytes.h"
 #include "../text.h"
-#include "../walscan.h"
+#include "../rows.h"
 
 typedef struct payload {
     const uint8_t *at;

@@ -10,44 +10,47 @@ static payload list_items(view *v, payload p, size_t offset, uint64_t n, size_t 
     return items;
 }
 
-size_t put_u16_list(text *out, view *v, payload p, size_t offset, uint64_t n)
+static void put_u16_item(text *out, const uint8_t *item)
 {
-    payload items = list_items(v, p, offset, n, 2);
+    put_u(out, load16(item));
+}
 
+static void put_u32_item(text *out, const uint8_t *item)
+{
+    put_u(out, load32(item));
+}
+
+static void put_redirect_item(text *out, const uint8_t *item)
+{
+    put_u(out, load16(item));
+    put_field(out, "->", load16(item + 2));
+}
+
+/* As array_desc. */
+static size_t put_list(text *out, payload items, size_t size, void (*put_item)(text *, const uint8_t *))
+{
     put(out, " [");
-    for (size_t i = 0; i < items.length; i += 2) {
+    for (size_t i = 0; i < items.length; i += size) {
         put(out, i ? ", " : "");
-        put_u(out, load16(items.at + i));
+        put_item(out, items.at + i);
     }
     put_char(out, ']');
-    return offset + items.length;
+    return items.length;
+}
+
+size_t put_u16_list(text *out, view *v, payload p, size_t offset, uint64_t n)
+{
+    return offset + put_list(out, list_items(v, p, offset, n, 2), 2, put_u16_item);
 }
 
 size_t put_u32_list(text *out, view *v, payload p, size_t offset, uint64_t n)
 {
-    payload items = list_items(v, p, offset, n, 4);
-
-    put(out, " [");
-    for (size_t i = 0; i < items.length; i += 4) {
-        put(out, i ? ", " : "");
-        put_u(out, load32(items.at + i));
-    }
-    put_char(out, ']');
-    return offset + items.length;
+    return offset + put_list(out, list_items(v, p, offset, n, 4), 4, put_u32_item);
 }
 
 size_t put_redirect_list(text *out, view *v, payload p, size_t offset, uint64_t n)
 {
-    payload items = list_items(v, p, offset, n, 4);
-
-    put(out, " [");
-    for (size_t i = 0; i < items.length; i += 4) {
-        put(out, i ? ", " : "");
-        put_u(out, load16(items.at + i));
-        put_field(out, "->", load16(items.at + i + 2));
-    }
-    put_char(out, ']');
-    return offset + items.length;
+    return offset + put_list(out, list_items(v, p, offset, n, 4), 4, put_redirect_item);
 }
 
 size_t put_u32_words(text *out, view *v, payload p, size_t offset, uint64_t n)

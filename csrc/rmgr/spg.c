@@ -114,35 +114,35 @@ static void describe_redirect(text *out, view *v)
 void describe_spg(text *out, view *v)
 {
     switch (v->info) {
-        case ADD_LEAF:
-            describe_leaf(out, v);
+    case ADD_LEAF:
+        describe_leaf(out, v);
+        break;
+    case MOVE_LEAFS:
+        describe_move(out, v);
+        break;
+    case ADD_NODE:
+        describe_node(out, v);
+        break;
+    case SPLIT_TUPLE:
+        describe_split(out, v);
+        break;
+    case PICKSPLIT:
+        describe_picksplit(out, v);
+        break;
+    case VACUUM_LEAF:
+        if (v->major == 13)
             break;
-        case MOVE_LEAFS:
-            describe_move(out, v);
-            break;
-        case ADD_NODE:
-            describe_node(out, v);
-            break;
-        case SPLIT_TUPLE:
-            describe_split(out, v);
-            break;
-        case PICKSPLIT:
-            describe_picksplit(out, v);
-            break;
-        case VACUUM_LEAF:
-            if (v->major == 13)
-                break;
-            put_field(out, "ndead: ", u16(v, v->main, 0));
-            put_field(out, ", nplaceholder: ", u16(v, v->main, 2));
-            put_field(out, ", nmove: ", u16(v, v->main, 4));
-            put_field(out, ", nchain: ", u16(v, v->main, 6));
-            break;
-        case VACUUM_ROOT:
-            if (v->major > 13)
-                put_field(out, "ndelete: ", u16(v, v->main, 0));
-            break;
-        case VACUUM_REDIRECT:
-            describe_redirect(out, v);
-            break;
+        put_field(out, "ndead: ", u16(v, v->main, 0));
+        put_field(out, ", nplaceholder: ", u16(v, v->main, 2));
+        put_field(out, ", nmove: ", u16(v, v->main, 4));
+        put_field(out, ", nchain: ", u16(v, v->main, 6));
+        break;
+    case VACUUM_ROOT:
+        if (v->major > 13)
+            put_field(out, "ndelete: ", u16(v, v->main, 0));
+        break;
+    case VACUUM_REDIRECT:
+        describe_redirect(out, v);
+        break;
     }
 }

@@ -1,4 +1,4 @@
-"""The compiled contract is csrc/walscan.h; pgreplterm.wal.walker is its only typed door."""
+"""The compiled contract is csrc/walscan.h and rows.h; the modules of pgreplterm.wal are its typed doors."""
 
 from typing import Any
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "walscan.h"
+#include "rows.h"
 
 enum { CHOICES = 16, PAGE = 8192, SEGMENT = 1 << 20 };
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.wal import workload
-from tests.wal.corpus import MB, Corpus
+from tests.wal.corpus import MB, Corpus, write_on_timeline_2
 from tests.wal.servers import Server
 from tests.wal.truth import run_waldump
 
@@ -74,7 +74,7 @@ def _live(server: Server, wal_level: str) -> None:
     workload.everything(server)
     _lose_the_end(server)
     _change_parameters(server)
-    _promote(server)
+    write_on_timeline_2(server)
     server.stop()
 
 
@@ -118,14 +118,3 @@ def _change_parameters(server: Server) -> None:
     server.configure(max_connections=30, wal_log_hints="on", track_commit_timestamp="off", max_worker_processes=9)
     server.start()
     server.stop()
-
-
-def _promote(server: Server) -> None:
-    """Restart as a standby of nobody, promote, and write on timeline 2 past a segment boundary."""
-    (server.data / "standby.signal").touch()
-    server.start()
-    with server.connect() as session:
-        session.execute("select pg_promote()")
-        session.execute("create table on_two as select generate_series(1, 500) n")
-        session.execute("select pg_switch_wal()")
-        session.execute("insert into on_two select generate_series(1, 500) n")

@@ -110,7 +110,7 @@ def make(major: int, segment_mb: int, folder: Path, scratch: Path) -> Corpus:
         _pgbench(server)
         workload.everything(server)
         _crash_and_change_parameters(server)
-        _promote(server)
+        write_on_timeline_2(server)
         server.stop()
         shutil.copytree(server.wal, folder)
     return Corpus(major, segment_mb * MB, folder)
@@ -130,12 +130,10 @@ def _crash_and_change_parameters(server: Server) -> None:
     server.stop()
 
 
-def _promote(server: Server) -> None:
-    """Restart as a standby of nobody, promote, and write on timeline 2 past a segment boundary."""
-    (server.data / "standby.signal").touch()
-    server.start()
+def write_on_timeline_2(server: Server) -> None:
+    """Promote, and write past a segment boundary."""
+    server.promote()
     with server.connect() as session:
-        session.execute("select pg_promote()")
         session.execute("create table on_two as select generate_series(1, 500) n")
         session.execute("select pg_switch_wal()")
         session.execute("insert into on_two select generate_series(1, 500) n")

@@ -139,6 +139,14 @@ class Server:
         self._process.wait(_STARTUP_SECONDS)
         self._process = None
 
+    def promote(self) -> None:
+        """Restart as a standby of nobody, and promote: the next timeline begins."""
+        self.stop()
+        (self.data / "standby.signal").touch()
+        self.start()
+        with self.connect() as session:
+            session.execute("select pg_promote()")
+
     def connect(self, dbname: str = "postgres") -> psycopg.Connection[Any]:
         """An autocommit session as superuser."""
         return psycopg.connect(host=str(self.folder), user="postgres", dbname=dbname, autocommit=True)

@@ -40,14 +40,6 @@ LENGTH = 8 * PAGE
 # ---- WAL ----
 
 
-def _promote(server: Server) -> None:
-    server.stop()
-    (server.data / "standby.signal").touch()
-    server.start()
-    with server.connect() as session:
-        session.execute("select pg_promote()")
-
-
 def _fill(server: Server) -> None:
     """Three segments of 16 MB and more."""
     with server.connect() as session:
@@ -64,7 +56,7 @@ def archive(scratch: Path) -> Iterator[Path]:
                 session.execute("create table filler (n int, body text)")
             _fill(server)
             for _ in range(2):
-                _promote(server)
+                server.promote()
                 _fill(server)
             server.stop()
             folder = kept / "archive"

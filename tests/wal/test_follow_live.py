@@ -167,11 +167,7 @@ def test_across_a_promotion_if_latest_says_so(server: Server) -> None:
     ):
         for follower in (latest, staying):
             follower.until('"mark-one"')
-        server.stop()
-        (server.data / "standby.signal").touch()
-        server.start()
-        with server.connect() as session:
-            session.execute("select pg_promote()")
+        server.promote()
         _mark(server, "mark-two")
         latest.until("desc: END_OF_RECOVERY")
         latest.until('"mark-two"')

@@ -196,10 +196,8 @@ def test_a_real_promotion_at_a_page_end(major: int, place: Callable[[Writer], in
         lost = aborted - aborted % PAGE + PAGE
         (broken,) = server.wal.glob(f"00000001????????{lost // MB:08X}")
         broken.write_bytes(broken.read_bytes()[: lost % MB].ljust(MB, b"\0"))
-        (server.data / "standby.signal").touch()
-        server.start()
+        server.promote()
         with server.connect() as session:
-            session.execute("select pg_promote()")
             session.execute("create table on_two as select 1")
         server.stop()
         switchpoint = LSN.parse((server.wal / "00000002.history").read_text().split()[1])

@@ -60,14 +60,6 @@ def _is_written(path: Path) -> bool:
         return int.from_bytes(segment.read(16)[8:], "little") == lsn_of(f"{path.name[8:16]}/{path.name[16:]}00000")
 
 
-def _promote(server: Server) -> None:
-    server.stop()
-    (server.data / "standby.signal").touch()
-    server.start()
-    with server.connect() as session:
-        session.execute("select pg_promote()")
-
-
 def _write(server: Server) -> None:
     """Three segments and a part of one."""
     with server.connect() as session:
@@ -89,7 +81,7 @@ def promoted(request: pytest.FixtureRequest, scratch: Path) -> Iterator[Promoted
                 session.execute("create table filler (n int, body text)")
             _write(server)
             for _ in range(2):
-                _promote(server)
+                server.promote()
                 _write(server)
             server.stop()  # the archiver finishes first
             shutil.copytree(server.wal, kept / "pg_wal")

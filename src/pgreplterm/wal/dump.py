@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pgreplterm._walscan import ffi, lib
 from pgreplterm.wal.lsn import LSN
-from pgreplterm.wal.records import HAS_IMAGE, IMAGE_APPLY, BlockRow, RecordIndex
-from pgreplterm.wal.rmgr import FORK_NAMES
+from pgreplterm.wal.records import HAS_IMAGE, IMAGE_APPLY, BlockRow, RecordIndex, block_json
 from pgreplterm.wal.walker import RECORD_SIZE, Pages, Rows, show_pages
 
 if TYPE_CHECKING:
@@ -133,13 +132,4 @@ def _block_json(block: BlockRow) -> dict[str, Any]:
             "hole_length": block.hole_length,
             "apply": bool(block.image_info & IMAGE_APPLY),
         }
-    return {
-        "id": block.id,
-        "tablespace": block.tablespace,
-        "database": block.database,
-        "relation": block.relation,
-        "fork": FORK_NAMES[block.fork],
-        "block": block.block,
-        "data_length": block.data_length,
-        "image": image,
-    }
+    return {**block_json(block), "data_length": block.data_length, "image": image}

@@ -64,3 +64,8 @@ def size_text(size: int) -> str:
 def pages_text(pages: int) -> str:
     """A number of pages for people."""
     return f"{pages} page" if pages == 1 else f"{pages} pages"
+
+
+def percent(part: int, whole: int) -> float:
+    """That part of a whole, 0 of nothing, as pg_waldump --stats has it."""
+    return 100.0 * part / whole if whole else 0.0

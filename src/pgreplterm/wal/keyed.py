@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from pgreplterm._walscan import ffi, lib
 from pgreplterm.wal.choice import Choice
+from pgreplterm.wal.explain import percent
 from pgreplterm.wal.walker import Rows, show_pages
 
 _PLACES = 1024
@@ -109,11 +110,7 @@ def key_table(heading: str, rows: Sequence[tuple[str, KeyTotals]]) -> list[str]:
     lines = [f"{heading:<24} {'RECORDS':>10} {'BYTES':>14} {'(%)':>8} {'IMAGE BYTES':>14} {'OF IT':>8}"]
     for name, row in rows:
         lines.append(
-            f"{name:<24} {row.count:>10} {row.bytes:>14} ({_percent(row.bytes, whole):6.2f}) {row.image_bytes:>14} "
-            f"({_percent(row.image_bytes, row.bytes):6.2f})"
+            f"{name:<24} {row.count:>10} {row.bytes:>14} ({percent(row.bytes, whole):6.2f}) {row.image_bytes:>14} "
+            f"({percent(row.image_bytes, row.bytes):6.2f})"
         )
     return lines
-
-
-def _percent(part: int, whole: int) -> float:
-    return 100.0 * part / whole if whole else 0.0

@@ -12,6 +12,7 @@ from pgreplterm.wal.heap_page import HeapTuple
 from pgreplterm.wal.image import PageImage, compression_name, images_at
 from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.page_view import DataPage, Item, ItemState, PageKind, read_data_page
+from pgreplterm.wal.records import block_json
 from pgreplterm.wal.rmgr import FORK_NAMES, record_name, rmgr_name
 from pgreplterm.wal.source import WalSource
 
@@ -109,12 +110,7 @@ def image_json(image: PageImage) -> dict[str, Any]:
     """One image and its page as plain data."""
     block, page = image.block, read_data_page(image.page, image.block.fork)
     return {
-        "id": block.id,
-        "tablespace": block.tablespace,
-        "database": block.database,
-        "relation": block.relation,
-        "fork": FORK_NAMES[block.fork],
-        "block": block.block,
+        **block_json(block),
         "stored_length": block.image_length,
         "hole_offset": block.hole_offset,
         "hole_length": block.hole_length,

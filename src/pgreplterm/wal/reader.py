@@ -34,7 +34,7 @@ class Record:
     """One WAL record, checked: its CRC is right and it follows the record before it.
 
     row holds the numbers of its header. What a record says of itself is decoded when it is asked for, from the pages
-    it was read with: as long as a record is kept, so are those, up to half a megabyte that its neighbours share.
+    it was read with: as long as a record is kept, so are those, up to a megabyte that its neighbours share.
     """
 
     row: RecordRow

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from pgreplterm._walscan import lib
 from pgreplterm.wal.lsn import LSN
+from pgreplterm.wal.rmgr import FORK_NAMES
 from pgreplterm.wal.walker import BLOCK_SIZE, RECORD_SIZE, Rows
 
 _RECORD = struct.Struct("<QQQIIIIIIHBBBB2x")
@@ -56,6 +57,18 @@ class BlockRow(NamedTuple):
     fork: int
     flags: int
     image_info: int
+
+
+def block_json(block: BlockRow) -> dict[str, int | str]:
+    """Which block a reference is to, as plain data."""
+    return {
+        "id": block.id,
+        "tablespace": block.tablespace,
+        "database": block.database,
+        "relation": block.relation,
+        "fork": FORK_NAMES[block.fork],
+        "block": block.block,
+    }
 
 
 class RecordIndex:

@@ -12,6 +12,7 @@ from typing import Any
 
 from pgreplterm._walscan import ffi, lib
 from pgreplterm.wal.choice import Choice
+from pgreplterm.wal.explain import percent
 from pgreplterm.wal.walker import Rows
 
 _PLACES = 1024
@@ -100,11 +101,7 @@ def relation_table(rows: Sequence[RelationTotals]) -> list[str]:
     ]
     for row in rows:
         lines.append(
-            f"{row.name:<24} {row.records:>10} {row.bytes:>14} ({_percent(row.bytes, whole):6.2f}) {row.images:>8} "
-            f"{row.image_bytes:>14} ({_percent(row.image_bytes, row.bytes):6.2f})"
+            f"{row.name:<24} {row.records:>10} {row.bytes:>14} ({percent(row.bytes, whole):6.2f}) {row.images:>8} "
+            f"{row.image_bytes:>14} ({percent(row.image_bytes, row.bytes):6.2f})"
         )
     return lines
-
-
-def _percent(part: int, whole: int) -> float:
-    return 100.0 * part / whole if whole else 0.0

@@ -12,6 +12,7 @@ from typing import Any
 
 from pgreplterm._walscan import ffi, lib
 from pgreplterm.wal.choice import Choice
+from pgreplterm.wal.explain import percent
 from pgreplterm.wal.records import RecordIndex
 from pgreplterm.wal.rmgr import record_name, rmgr_name
 from pgreplterm.wal.walker import Rows
@@ -144,19 +145,15 @@ def _heading() -> list[str]:
 
 def _line(row: Totals, sums: list[int]) -> str:
     pairs = zip(_figures(row), sums, strict=True)
-    return f"{row.name:<27} " + " ".join(f"{value:>20} ({_percent(value, total):6.2f})" for value, total in pairs)
+    return f"{row.name:<27} " + " ".join(f"{value:>20} ({percent(value, total):6.2f})" for value, total in pairs)
 
 
 def _closing(sums: list[int]) -> list[str]:
     count, record_bytes, image_bytes, whole = sums
     rule = "-" * 8
-    shares = [f"[{_percent(part, whole):.2f}%]" for part in (record_bytes, image_bytes)]
+    shares = [f"[{percent(part, whole):.2f}%]" for part in (record_bytes, image_bytes)]
     return [
         f"{'':<27} {rule:>20} {'':>8} {rule:>20} {'':>8} {rule:>20} {'':>8} {rule:>20}",
         f"{'Total':<27} {count:>20} {'':<9}{record_bytes:>20} {shares[0]:<9}"
         f"{image_bytes:>20} {shares[1]:<9}{whole:>20} {'[100%]':<6}",
     ]
-
-
-def _percent(value: int, total: int) -> float:
-    return 100.0 * value / total if total else 0.0

@@ -45,9 +45,9 @@ def record_row(opened: OpenSegment, number: int) -> Row:
 
 
 def field_row(spot: Spot) -> Row:
-    """Which header, name, offset and length in bytes, value."""
+    """Which header, name, offset and length in bytes, value; what is told of all its bytes stands at none of them."""
     field = spot.field
-    place = f"{field.offset:>6}{field.length:>6}  "
+    place = f"{field.offset:>6}{field.length:>6}  " if spot.places else f"{'-':>6}{'-':>6}  "
     return row((f" {cell(spot.group, 9)}", Ink.DIM), cell(field.name, 22), (place, Ink.DIM), field.value)
 
 

@@ -31,12 +31,9 @@ _SMALL = 64 * 1024  # of histories and pg_control, kept with the index
 _HEAD = 64  # of every other file: enough for the page header that says what a segment is
 
 
-class PlainTar:
-    """The files of an uncompressed archive, whatever it lies in."""
-
+class _Tar:
     def __init__(self, archive: StoredFile) -> None:
         self._archive = archive
-        self._members: dict[str, tarfile.TarInfo] | None = None
 
     @property
     def where(self) -> str:
@@ -46,6 +43,14 @@ class PlainTar:
     def locate(self, name: str) -> str:
         """The archive and the file in it."""
         return f"{self.where}: {name}"
+
+
+class PlainTar(_Tar):
+    """The files of an uncompressed archive, whatever it lies in."""
+
+    def __init__(self, archive: StoredFile) -> None:
+        super().__init__(archive)
+        self._members: dict[str, tarfile.TarInfo] | None = None
 
     def entries(self, folder: str = "") -> list[Entry]:  # noqa: ARG002
         """Every file in it, at whatever depth."""
@@ -93,11 +98,11 @@ class PlainTar:
         return self._members
 
 
-class PackedTar:
+class PackedTar(_Tar):
     """The files of a compressed archive."""
 
     def __init__(self, archive: StoredFile) -> None:
-        self._archive = archive
+        super().__init__(archive)
         self._index: dict[str, tuple[int, bytes]] | None = None
         self._spool: dict[str, _Spooled] = {}
         self._passing: Iterator[tuple[str, _Spooled]] | None = None
@@ -106,15 +111,6 @@ class PackedTar:
 
     def __reduce__(self) -> tuple[type[PackedTar], tuple[StoredFile]]:
         return PackedTar, (self._archive,)
-
-    @property
-    def where(self) -> str:
-        """The archive itself."""
-        return self._archive.where
-
-    def locate(self, name: str) -> str:
-        """The archive and the file in it."""
-        return f"{self.where}: {name}"
 
     def entries(self, folder: str = "") -> list[Entry]:  # noqa: ARG002
         """Every file in it, at whatever depth. Reads the whole archive the first time."""
