@@ -209,15 +209,16 @@ ALWAYS_INLINE int accept(walscan *w, uint64_t lsn, const uint8_t *head, uint32_t
                          walscan_rows *rows, tally *t, int store)
 {
     walscan_record local;
-    walscan_block block;
+    walscan_block local_block;
     walscan_record *row = store ? &rows->records[rows->record_count] : &local;
+    walscan_block *blocks = store ? &rows->blocks[rows->block_count] : &local_block;
     int code;
 
     *row = (walscan_record) {
         .lsn = lsn, .end = end, .total_length = length, .xid = load32(head + 4), .prev = load64(head + 8),
         .info = head[16], .rmgr = head[17], .first_block = store ? (uint32_t) rows->block_count : 0,
     };
-    code = read_fragments(w->format, w->block_size, head, row, store ? &rows->blocks[rows->block_count] : &block, store);
+    code = read_fragments(w->format, w->block_size, head, row, blocks, store);
     if (code != WALSCAN_NO_ERROR)
         return stop(w, code, lsn, lsn, 0, 0);
     if (store) {

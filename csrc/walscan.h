@@ -1,10 +1,11 @@
 /*
  * walscan: PostgreSQL WAL, from bytes to validated records.
  *
- * The library reads no file, allocates nothing, keeps no global state and trusts no byte it is given. The caller
- * owns a struct walscan, tells it where to begin, and pushes whole pages at it in LSN order; the walker answers
- * with one fixed-size row a record (and one a block reference), or with the first thing that was wrong. A walker
- * never looks back, so it does not matter to it whether pages come from a file, an archive or a server.
+ * The library allocates nothing, keeps no global state and trusts no byte it is given. The caller owns a struct
+ * walscan, tells it where to begin, and pushes whole pages at it in LSN order; the walker answers with one
+ * fixed-size row a record (and one a block reference), or with the first thing that was wrong. A walker never looks
+ * back, so it does not matter to it whether pages come from a file, an archive or a server; reading a file that the
+ * caller has opened is a shortcut (file.c), and the only system call in here.
  *
  * What is checked is what src/backend/access/transam/xlogreader.c checks, in its order, and besides: image lengths
  * above the page size, holes that end past the page, fork numbers above 3, payload sums that would wrap, repeated
@@ -246,6 +247,13 @@ int walscan_start(walscan *walker, const walscan_format *format, uint32_t page_s
 /* Push bytes [lsn, lsn + length); lsn and length are multiples of the page size, and the walker's position lies
  * inside or at the end. Returns a walscan_status. */
 int walscan_push(walscan *walker, uint64_t lsn, const uint8_t *bytes, size_t length, walscan_rows *rows);
+
+/* Read an open file from where it stands, until length bytes (whole pages, beginning at lsn) are read, the file ends,
+ * or the walk has stopped or come to its limit; push what was read, through a buffer of room bytes (whole pages), as
+ * walscan_push would without rows. A page that the file ends inside of is read and not pushed. Returns how many bytes
+ * were read, or -1 with errno where reading failed; ended says whether that was all there is. (file.c) */
+int64_t walscan_push_file(walscan *walker, int file, uint64_t lsn, uint64_t length, uint8_t *buffer, size_t room,
+                          int *ended);
 
 /* The first LSN at or after from, inside these whole pages, where a record header stands whose xl_prev lies in
  * [floor, its own LSN): after a break, a sign that the stream went on. A header split over a page end is read across

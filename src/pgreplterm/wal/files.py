@@ -5,6 +5,8 @@ Owns: joining a store and a codec. Must not: know what the bytes mean.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
@@ -68,15 +70,22 @@ def fill(stream: IO[bytes], view: memoryview, where: object) -> int:
     Raises WalError when the disk fails or compressed data is damaged, naming the file (where).
     """
     filled = 0
-    try:
+    with reading(where):
         while filled < len(view):
             got = stream.readinto(view[filled:])  # type: ignore[attr-defined]
             if not got:
                 break
             filled += got
+    return filled
+
+
+@contextmanager
+def reading(where: object) -> Iterator[None]:
+    """Raises WalError, naming the file (where), for what the system says while it is read."""
+    try:
+        yield
     except OSError as error:
         raise unreadable(str(where), "a segment that can be read", error) from error
-    return filled
 
 
 def _skip(stream: IO[bytes], length: int, where: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from pgreplterm._walscan import ffi
-from pgreplterm.wal.feed import Chunk, chunks
+from pgreplterm.wal.feed import Chunk, chunks, pushed
 from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.records import RecordIndex
 from pgreplterm.wal.source import Run, Segment, WalSource
@@ -103,12 +103,8 @@ def _push(
     source: WalSource, run: Run, walker: Walker, *, collect: bool, end: LSN | None
 ) -> Generator[Rows, None, Chunk | None]:
     chunk, before = None, b""
-    for chunk in chunks(source, run, walker.position, end):
-        if not chunk.length:
-            continue
-        if not collect:
-            walker.push(chunk.lsn, chunk.data, chunk.length)
-        else:
+    for chunk in chunks(source, run, walker.position, end) if collect else pushed(source, run, walker, end):
+        if collect and chunk.length:
             pages = Pages(chunk.lsn, chunk.data, chunk.length, before, source.page_size)
             for rows in walker.rows_of(chunk.lsn, chunk.data, chunk.length):
                 yield replace(rows, pages=pages)

@@ -209,18 +209,15 @@ class Threads:
         if len(stretches) < 2:
             yield None
             return
-        from concurrent.futures import ThreadPoolExecutor  # not wanted by a command with one job, and not for free
+        from pgreplterm.wal.threads import Workers  # not wanted by a command with one job, and not for free
 
-        pool = ThreadPoolExecutor(self._jobs, thread_name_prefix="walk")
-        try:
+        with Workers[Found](self._jobs) as workers:
             yield Ahead(
                 stretches,
-                lambda stretch: pool.submit(walk_stretch, source, run, stretch, counting),
+                lambda stretch: workers.submit(lambda: walk_stretch(source, run, stretch, counting)),
                 self._jobs * _WAITING,
                 tally,
             )
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
 HERE = Threads(1)

@@ -6,6 +6,7 @@ Must not: open files or explain errors to people.
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -190,6 +191,19 @@ class Walker:
         """Count over length bytes at lsn (whole pages; data is a C buffer). False once the walk has ended."""
         assert self._rows.records == ffi.NULL, "rows would be lost: use rows_of"
         return bool(lib.walscan_push(self._state, lsn, data, length, self._rows) == lib.WALSCAN_MORE)
+
+    def push_file(self, file: int, lsn: int, length: int, buffer: Any) -> tuple[int, bool]:
+        """Count over the next length bytes of an open file (a descriptor), which are whole pages at lsn.
+
+        Reads through the buffer (a C array of whole pages), no further than the walk goes. How many bytes were read,
+        and whether the file ended there. Raises OSError.
+        """
+        assert self._rows.records == ffi.NULL, "rows would be lost: use rows_of"
+        ended = ffi.new("int *")
+        got = lib.walscan_push_file(self._state, file, lsn, length, buffer, ffi.sizeof(buffer), ended)
+        if got < 0:
+            raise OSError(ffi.errno, os.strerror(ffi.errno))
+        return int(got), bool(ended[0])
 
     def limit(self, lsn: int) -> None:
         """Leave the records that begin at lsn (a page boundary) or behind it alone; 0 lifts the limit."""
