@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pgreplterm.cluster.activity import NO_ACTIVITY, Activity
 from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.timeline import TimelineHistory
 
@@ -100,6 +101,14 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
+class Missing:
+    """Something this role may not see: what is hidden, and the privilege that shows it, as one would GRANT it."""
+
+    hidden: str  # "walsenders' positions", "pg_wal's size"
+    privilege: str  # "pg_monitor", "EXECUTE on function pg_read_binary_file"
+
+
+@dataclass(frozen=True, slots=True)
 class NodeSample:
     """What one server said in one round trip.
 
@@ -135,6 +144,8 @@ class NodeSample:
     primary_slot_name: str | None = None
     wal_receiver_status_interval: float | None = None  # seconds; 0 switches status replies off
     wal_receiver_timeout: float | None = None  # seconds; 0 switches the timeout off
+    activity: Activity = NO_ACTIVITY
+    missing_privileges: tuple[Missing, ...] = ()
 
     @property
     def position(self) -> LSN | None:
@@ -153,6 +164,49 @@ class NodeFailure:
     reason: str
     since: float
     retry_at: float | None
+
+
+class LinkKind(StrEnum):
+    """What a walsender serves, by its state, its slot and its application_name."""
+
+    STANDBY = "standby"
+    RECEIVEWAL = "pg_receivewal"
+    BACKUP = "base backup"
+    LOGICAL = "logical"
+
+
+class RejoinAction(StrEnum):
+    """What it takes to have a node follow the primary."""
+
+    FOLLOW = "follow"  # nothing but a connection: all its WAL is on the primary's line
+    REWIND = "rewind"  # pg_rewind: it holds WAL past the fork, and what pg_rewind needs is there
+    REBUILD = "rebuild"  # a new base backup
+    FOREIGN = "foreign"  # another cluster's: never
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejoin:
+    """The action for one node, and the one fact that decides it, as a sentence without its full stop.
+
+    fork_lsn is where its line and the primary's part, beyond how many bytes it holds past that, theirs how many the
+    primary does.
+    """
+
+    action: RejoinAction
+    reason: str
+    fork_lsn: LSN | None = None
+    fork_timeline: int | None = None
+    beyond: int | None = None
+    theirs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CatchUp:
+    """How long until replay has everything at the present rates, in seconds; None with never: not at these rates."""
+
+    seconds: float | None
+    never: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +240,8 @@ class Link:
     gaps: Gaps
     time_lag: float | None
     evidence_age: float | None
+    kind: LinkKind = LinkKind.STANDBY
+    catch_up: CatchUp | None = None  # None: nothing to catch up with, or unknown, which gaps.replay tells apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +261,9 @@ class Node:
     sample: NodeSample | None  # the newest there is, however old
     sample_age: float | None
     failure: NodeFailure | None
+    discovered: bool = False  # found through a neighbour, not named by the user
+    feeds_itself: bool = False  # its walreceiver is connected to itself
+    rejoin: Rejoin | None = None  # of a node that is not the primary; None while there is no single primary to judge by
 
 
 @dataclass(frozen=True, slots=True)
