@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pgreplterm.cli.watching import View, Watching, aligned, look, server_options, view_options, watched
+from pgreplterm.cli.tables import aligned
+from pgreplterm.cli.watching import View, Watching, look, server_options, view_options, watched
 
 if TYPE_CHECKING:
     from pgreplterm.cluster.model import ClusterSnapshot, Node

@@ -110,18 +110,6 @@ def exit_code(snapshot: ClusterSnapshot, lacks_privilege: bool) -> ExitCode:
     return ExitCode.OK if severity is Severity.OK else ExitCode.FINDING
 
 
-def aligned(headings: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[str]) -> list[str]:
-    """Columns as wide as their widest cell; those named in right are set to the right."""
-    widths = [max(len(row[place]) for row in (headings, *rows)) for place in range(len(headings))]
-    return [
-        "  ".join(
-            cell.rjust(width) if heading in right else cell.ljust(width)
-            for heading, cell, width in zip(headings, row, widths, strict=True)
-        ).rstrip()
-        for row in (headings, *rows)
-    ]
-
-
 def _lab_targets(name: str) -> Sequence[Target]:
     from pgreplterm.cluster.connect import named_target
     from pgreplterm.lab.lab import Lab

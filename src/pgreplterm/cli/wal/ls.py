@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pgreplterm.cli.tables import aligned
 from pgreplterm.cli.wal.options import json_option
 from pgreplterm.cli.wal.render import print_json, source_json
 from pgreplterm.cli.wal_source import open_any, source_argument
@@ -16,13 +17,14 @@ from pgreplterm.cli.wal_source import open_any, source_argument
 if TYPE_CHECKING:
     from pgreplterm.wal.source import Segment, WalSource
 
+_HEADINGS = ("SEGMENT", "START", "TLI", "STORED", "FIRST PAGE")
+
 
 @click.command("ls")
 @source_argument
 @json_option
 def list_segments(path: str, as_json: bool) -> None:
     """List the segments, with what their first page says."""
-
     source = open_any(path)
     rows = [_segment_json(source, segment) for segment in source.segments]
     if as_json:
@@ -32,11 +34,10 @@ def list_segments(path: str, as_json: bool) -> None:
         f"PostgreSQL {source.format.major}, system {source.system_identifier}, "
         f"segments of {source.segment_size // 1024**2} MB, pages of {source.page_size // 1024} kB"
     )
-    click.echo(f"{'SEGMENT':<36} {'START':>17}  {'TLI':>4} {'STORED':>12}  FIRST PAGE")
-    for row in rows:
-        click.echo(
-            f"{row['name']:<36} {row['start']:>17}  {row['timeline']:>4} {row['stored_bytes']:>12}  {row['first_page']}"
-        )
+    cells = [
+        (row["name"], row["start"], str(row["timeline"]), str(row["stored_bytes"]), row["first_page"]) for row in rows
+    ]
+    click.echo("\n".join(aligned(_HEADINGS, cells, right=frozenset({"START", "TLI", "STORED"}))))
 
 
 def _segment_json(source: WalSource, segment: Segment) -> dict[str, Any]:
