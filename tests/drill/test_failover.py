@@ -81,8 +81,23 @@ def assert_healthy(lab: Lab, primary: str, timeline: int) -> None:
     assert {str(node.state) for node in snapshot.nodes if node.name != primary} == {"streaming"}
 
 
+def commit_synchronously(lab: Lab) -> None:
+    """From now on a write is acknowledged only once one of the standbys has it, so no failover may lose it."""
+    with psycopg.connect(lab.dsn("pg1"), autocommit=True) as link:
+        link.execute("ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (pg2, pg3)'")
+        link.execute("SELECT pg_reload_conf()")
+        deadline = time.monotonic() + DEADLINE
+        while time.monotonic() < deadline:
+            row = link.execute("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'quorum'").fetchone()
+            if row == (2,):
+                return
+            time.sleep(0.01)
+    raise AssertionError("pg2 and pg3 never became synchronous")
+
+
 def test_a_failover_with_a_cascade_loses_nothing(make_lab: MakeLab, tmp_path: Path) -> None:
     lab = make_lab(standbys=2, cascades=1)
+    commit_synchronously(lab)
     report, events = run(lab)
     assert (report.killed, report.timeline_before, report.timeline_after) == ("pg1", 1, 2)
     assert report.client.lost_ids == ()

@@ -142,6 +142,13 @@ def test_a_storm_of_sizes() -> None:
         terminal.wait_for(lambda text: "address" not in text and "q quit" in text.splitlines()[-1])
 
 
+def test_a_size_that_no_signal_told_of() -> None:
+    with replay("steady", controlling=False) as terminal:
+        terminal.wait_for("s2")
+        terminal.resize(120, 40)
+        terminal.wait_for("address")
+
+
 def test_without_a_terminal_it_says_so_in_one_sentence() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.tui.replay", "steady"], stdin=subprocess.DEVNULL, capture_output=True, text=True

@@ -12,7 +12,7 @@ from functools import partial
 from importlib import import_module
 from typing import ClassVar
 
-from textual import work
+from textual import events, work
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.worker import Worker, WorkerState
@@ -97,6 +97,7 @@ class ReplTermApp(App[None]):
         for number in SIGNALS:
             loop.add_signal_handler(number, self._end, 128 + number)
         self.set_interval(1.0, self._look_for_silence)
+        self.set_interval(1.0, self._look_at_size)
         await self.switch_mode("overview")
         self.screen.call_after_refresh(self._listen)
 
@@ -122,6 +123,14 @@ class ReplTermApp(App[None]):
     def _look_for_silence(self) -> None:
         if self.desk.view.silence(self.desk.clock()) is not None:
             self._show()
+
+    def _look_at_size(self) -> None:
+        """A SIGWINCH that got lost on the way would leave the screen as wide as it was for ever."""
+        driver = self._driver
+        if isinstance(driver, SteadyDriver) and (size := driver.terminal_size) != self.screen.size:
+            resize = events.Resize(size, size)
+            self.post_message(resize)
+            self.screen.post_message(resize)
 
     async def action_go(self, mode: str) -> None:
         """To another place."""

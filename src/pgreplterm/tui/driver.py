@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, cast
 from textual._parser import ParseError
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
+from textual.geometry import Size
 
 from pgreplterm.tui.keyboard import KeyBytes
 from pgreplterm.tui.messages import TerminalLost
@@ -72,6 +73,11 @@ class SteadyDriver(LinuxDriver):
         """Writes queued for a terminal that has not taken them; Textual blocks the event loop at 30."""
         writer = self._writer_thread
         return writer._queue.qsize() if writer is not None else 0
+
+    @property
+    def terminal_size(self) -> Size:
+        """What the terminal's size is now, whether or not a signal told of it."""
+        return Size(*self._get_terminal_size())
 
     def leave(self) -> None:
         """From now on, do not wait for a terminal that takes nothing."""
