@@ -156,6 +156,81 @@ size_t walscan_add_relations(const walscan_record *records, size_t count, const 
 /* Add one table's relations to another. 0, and nothing is added, if that is too small for the relations of both. */
 int walscan_join_relations(const walscan_relation *from, size_t from_places, walscan_relation *to, size_t to_places);
 
+/* ---- what transactions did (changes.c, change_rows.c, change_tables.c) ---- */
+
+enum { WALSCAN_OPEN, WALSCAN_PREPARED, WALSCAN_COMMITTED, WALSCAN_ABORTED, WALSCAN_FOLDED, WALSCAN_GID_MAX = 199 };
+
+/* One relation in one transaction. Tables are zeroed, hold a power of two of places, and leave place 0 empty. */
+typedef struct walscan_change {
+    uint32_t xid;                              /* 0 with used: in all commits together */
+    uint32_t tablespace, database, relation;   /* tablespace 0: relation is a table's oid, which a TRUNCATE named */
+    uint32_t chain, next;                      /* the first entry of the chain that hangs here, and the next in ours */
+    uint32_t sibling;                          /* the next relation of the same transaction */
+    uint8_t used, truncated, dropped;
+    uint8_t padding;
+    uint64_t inserted, updated, deleted;       /* rows */
+    uint64_t record_bytes;                     /* without images; the first block's has what no block owns */
+    uint64_t image_bytes;
+} walscan_change;
+
+typedef struct walscan_transaction {
+    uint32_t xid;              /* 0: an empty place */
+    uint32_t top;              /* of a subtransaction, where a record said so */
+    uint32_t chain, next;
+    uint32_t changes;          /* its first relation */
+    uint32_t change_count;
+    uint32_t following;        /* the one that ended next */
+    uint8_t outcome;           /* WALSCAN_OPEN ... FOLDED: into another, to be passed over */
+    uint8_t gid_length;
+    uint8_t gid[202];          /* a prepared transaction's name, WALSCAN_GID_MAX bytes at most */
+    uint64_t begin;            /* its first record that was counted; 0 before it */
+    uint64_t ended;            /* the record that ended it, */
+    uint64_t ended_end;        /* and the aligned LSN behind that */
+    int64_t time;              /* TimestampTz */
+    uint64_t bytes;
+} walscan_transaction;
+
+enum { WALSCAN_WANTS_TRANSACTIONS = 1, WALSCAN_WANTS_CHANGES, WALSCAN_WANTS_SCRATCH };
+
+typedef struct walscan_changes {
+    uint64_t start;            /* records that begin here or behind; ends of transactions that are over behind it */
+    uint64_t end;              /* and are over by end; 0: no end */
+    uint64_t limit;            /* ended transactions to keep; those behind them are only counted */
+    uint8_t major;
+    walscan_transaction *transactions;
+    walscan_change *changes;
+    uint32_t transaction_places, change_places;
+    uint8_t *scratch;
+    size_t scratch_room;
+
+    int wants;                 /* what walscan_add_changes needs more of, and how much at least */
+    uint64_t wants_room;
+    uint32_t transaction_top, transaction_free, transaction_count;
+    uint32_t change_top, change_free, change_count;
+    uint32_t first_ended, last_ended;
+    uint64_t kept;             /* ended transactions kept */
+    uint64_t commits, aborts;
+    uint64_t record_bytes;     /* of records with a transaction, */
+    uint64_t other_bytes;      /* and of those without */
+    uint64_t unread;           /* records whose bytes the pages did not hold: what they say is not counted */
+    int64_t oldest, newest;    /* times of commits; both 0 before the first */
+} walscan_changes;
+
+/* Count rows. Returns how many were counted: fewer than count when the caller has to enlarge what wants says. */
+size_t walscan_add_changes(walscan_changes *c, const walscan_record *records, size_t count,
+                           const walscan_block *blocks, const walscan_pages *pages);
+
+/* Move a table into a zeroed one with more places; entries keep their numbers. */
+void walscan_move_transactions(walscan_changes *c, walscan_transaction *to, uint32_t places);
+void walscan_move_changes(walscan_changes *c, walscan_change *to, uint32_t places);
+
+/* After the last row: the transactions that are open or prepared, in no order. Returns how many there are; up to room
+ * of their numbers are put into found. */
+size_t walscan_unfinished(walscan_changes *c, uint32_t *found, size_t room);
+
+/* The first of the relations in all commits together at place number from or behind it; 0 if there is none. */
+uint32_t walscan_committed(const walscan_changes *c, uint32_t from);
+
 /* ---- full-page images (pglz.c, image.c) ---- */
 
 /* Unpack pglz data. Returns 1 if it holds exactly out_length bytes, 0 if not; out may be written to either way. */

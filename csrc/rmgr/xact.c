@@ -1,19 +1,9 @@
 /* Transaction: commits, aborts and what two-phase commit adds to them (src/include/access/xact.h). */
 #include "relpath.h"
-#include "shared.h"
 #include "words.h"
+#include "xact.h"
 
-enum {
-    COMMIT = 0x00,
-    PREPARE = 0x10,
-    ABORT = 0x20,
-    COMMIT_PREPARED = 0x30,
-    ABORT_PREPARED = 0x40,
-    ASSIGNMENT = 0x50,
-    INVALIDATION = 0x60,    /* of one command, from 14 on */
-    KIND = 0x70,
-    HAS_INFO = 0x80
-};
+enum { HAS_INFO = 0x80 };
 
 /* xinfo: which parts follow, and what else a commit asks for. */
 enum {
@@ -31,22 +21,7 @@ enum {
 
 static const uint32_t FORCE_SYNC = 1U << 31;
 
-enum { GID_MAX = 199, SUBXACT = 4, RELATION = 12, MESSAGE = 16 };
-
-/* Items of the main data: where the first is, and how many. */
-typedef struct items {
-    size_t at;
-    uint32_t n;
-} items;
-
-/* What a commit or abort record says, whichever parts it has. */
-typedef struct ending {
-    uint32_t xinfo;
-    uint32_t prepared_xid;
-    items subxacts, relations, stats;
-    invalidations messages;
-    size_t origin;          /* of the LSN and the time there */
-} ending;
+enum { GID_MAX = 199, MESSAGE = 16 };
 
 /* Dropped statistics are named by an Oid until 17, by 64 bits since. */
 static size_t stats_size(const view *v)
@@ -64,8 +39,7 @@ static items take_items(view *v, size_t *at, size_t size)
     return found;
 }
 
-/* The length of a string that ends with a zero byte, or where the payload or its own room ends. */
-static size_t string_length(payload p, size_t room)
+size_t string_length(payload p, size_t room)
 {
     size_t n = 0;
 
@@ -80,19 +54,19 @@ static void take_twophase(view *v, size_t *at, ending *e)
     e->prepared_xid = u32(v, v->main, *at);
     *at += 4;
     if (e->xinfo & HAS_GID) {
-        payload gid = after(v, v->main, *at);
-
-        *at += string_length(gid, gid.length) + 1;
+        e->gid = after(v, v->main, *at);
+        e->gid.length = string_length(e->gid, e->gid.length);
+        *at += e->gid.length + 1;
     }
 }
 
 /* An abort has no messages, and none are looked for. */
 static int is_commit(const view *v)
 {
-    return (v->info & KIND) == COMMIT || (v->info & KIND) == COMMIT_PREPARED;
+    return (v->info & XACT_KIND) == XACT_COMMIT || (v->info & XACT_KIND) == XACT_COMMIT_PREPARED;
 }
 
-static ending read_ending(view *v)
+ending read_ending(view *v)
 {
     ending e = {0};
     size_t at = 8;
@@ -228,16 +202,8 @@ static items aligned_items(size_t *at, uint32_t n, size_t size)
     return found;
 }
 
-/* What a prepare record says. */
-typedef struct preparation {
-    payload gid;            /* with the zero byte it ends with */
-    items subxacts, commit_relations, abort_relations, commit_stats, abort_stats;
-    invalidations messages;
-    size_t origin;
-} preparation;
-
 /* xl_xact_prepare is the head of a two-phase state file; in 15 two counts were put into its middle. */
-static preparation read_preparation(view *v)
+preparation read_preparation(view *v)
 {
     size_t moved = v->major >= 15 ? 8 : 0;
     size_t at = 64 + moved;
@@ -288,22 +254,22 @@ static void put_assignment(text *out, view *v)
 
 void describe_xact(text *out, view *v)
 {
-    switch (v->info & KIND) {
-    case COMMIT:
-    case COMMIT_PREPARED:
+    switch (v->info & XACT_KIND) {
+    case XACT_COMMIT:
+    case XACT_COMMIT_PREPARED:
         put_commit(out, v);
         break;
-    case ABORT:
-    case ABORT_PREPARED:
+    case XACT_ABORT:
+    case XACT_ABORT_PREPARED:
         put_abort(out, v);
         break;
-    case PREPARE:
+    case XACT_PREPARE:
         put_prepare(out, v);
         break;
-    case ASSIGNMENT:
+    case XACT_ASSIGNMENT:
         put_assignment(out, v);
         break;
-    case INVALIDATION:
+    case XACT_INVALIDATION:
         if (v->major >= 14)
             put_invalidations(out, v, v->main, &(invalidations) {.at = 4, .n = item_count(v, v->main, 0)});
         break;

@@ -22,6 +22,15 @@ static void mend(uint8_t *pages, size_t length, uint16_t magic, uint64_t base)
     }
 }
 
+/* Where the pages say that they are: only there does one record follow another, for each names the one before it. */
+static uint64_t own_base(const uint8_t *pages)
+{
+    uint64_t base;
+
+    memcpy(&base, pages + 8, sizeof base);
+    return base % (UINT64_C(1) << 61) / PAGE * PAGE;
+}
+
 enum { TEXT = 1 << 16, SCRATCH = 1 << 16 };
 
 /* Every row as text. The buffers are exactly as long as they say, so that one byte too many is seen; a line that does
@@ -92,9 +101,68 @@ static void sum_by_key(const walscan_rows *rows, const walscan_pages *pages)
     }
 }
 
+/* Tables that grow as they are asked to, and no further than a test can afford: then rows are passed over. */
+static int enlarge(walscan_changes *c)
+{
+    enum { MOST = 1 << 20 };
+    uint32_t places = c->wants == WALSCAN_WANTS_CHANGES ? c->change_places : c->transaction_places;
+
+    if (c->wants_room > MOST)
+        return 0;
+    if (c->wants == WALSCAN_WANTS_SCRATCH) {
+        free(c->scratch);
+        c->scratch = malloc(c->wants_room);
+        c->scratch_room = c->wants_room;
+        return 1;
+    }
+    while (places < c->wants_room)
+        places *= 2;
+    if (c->wants == WALSCAN_WANTS_CHANGES) {
+        walscan_change *old = c->changes;
+        walscan_move_changes(c, calloc(places, sizeof *old), places);
+        free(old);
+    } else {
+        walscan_transaction *old = c->transactions;
+        walscan_move_transactions(c, calloc(places, sizeof *old), places);
+        free(old);
+    }
+    return 1;
+}
+
+/* Every entry that can be reached from what a caller reads, which has to be there, and no list without an end. */
+static void read_changes(walscan_changes *c)
+{
+    uint32_t *open = malloc(c->transaction_places * sizeof *open), listed = 0, summed = 0;
+    size_t n = walscan_unfinished(c, open, c->transaction_places);
+
+    for (uint32_t at = c->first_ended; at != 0; at = c->transactions[at].following)
+        for (uint32_t e = c->transactions[at].changes; e != 0; e = c->changes[e].sibling)
+            if (!c->changes[e].used || c->changes[e].xid != c->transactions[at].xid || listed++ > c->change_count)
+                abort();
+    for (size_t i = 0; i < n; i++)
+        for (uint32_t e = c->transactions[open[i]].changes; e != 0; e = c->changes[e].sibling)
+            if (!c->changes[e].used || c->changes[e].xid != c->transactions[open[i]].xid || listed++ > c->change_count)
+                abort();
+    for (uint32_t e = walscan_committed(c, 1); e != 0; e = walscan_committed(c, e + 1))
+        summed++;
+    if (listed + summed > c->change_count || n + c->kept > c->transaction_count)
+        abort();
+    free(open);
+}
+
+/* What transactions did, in tables that are soon full, with few ended transactions kept. */
+static void count_changes(walscan_changes *c, const walscan_rows *rows, const walscan_pages *pages)
+{
+    for (size_t done = 0; done < rows->record_count; done++) {
+        done += walscan_add_changes(c, rows->records + done, rows->record_count - done, rows->blocks, pages);
+        if (done < rows->record_count && enlarge(c))
+            done--;
+    }
+}
+
 /* What a caller does with finished rows: every function that reads them. */
 static void use(const walscan_format *format, walscan_rows *rows, walscan_relation *table, size_t places,
-                const walscan_pages *pages, uint8_t choice)
+                walscan_changes *changes, const walscan_pages *pages, uint8_t choice)
 {
     walscan_total totals[WALSCAN_TOTALS];
     walscan_filter filter = {.by_block = 1, .by_fork = 1, .block = 3};
@@ -105,6 +173,7 @@ static void use(const walscan_format *format, walscan_rows *rows, walscan_relati
     print(format, rows, pages, choice);
     restore(rows, pages);
     sum_by_key(rows, pages);
+    count_changes(changes, rows, pages);
     walscan_keep(&filter, rows->records, rows->record_count, rows->blocks);
     walscan_shift_blocks(rows->records, rows->record_count, 7);
     rows->record_count = rows->block_count = 0;
@@ -118,6 +187,10 @@ static void walk(const uint8_t *choices, const uint8_t *pages, size_t length, ui
     walscan_rows rows = {calloc(record_room, sizeof(walscan_record)), calloc(block_room, sizeof(walscan_block)),
                          0, record_room, 0, block_room};
     walscan_relation *table = calloc(256, sizeof *table);
+    walscan_changes changes = {.start = base + 8u * choices[8], .end = choices[9] & 1 ? base + length : 0,
+                               .limit = choices[9], .major = format->major, .transaction_places = 2,
+                               .change_places = 2, .transactions = calloc(2, sizeof(walscan_transaction)),
+                               .changes = calloc(2, sizeof(walscan_change))};
     walscan *walker = malloc(sizeof *walker);
     uint64_t start = base + (choices[4] & 1 ? 8u * choices[5] : 0);
 
@@ -129,13 +202,17 @@ static void walk(const uint8_t *choices, const uint8_t *pages, size_t length, ui
             if (walker->position >= base + at + piece)
                 continue;
             while ((status = walscan_push(walker, base + at, pages + at, piece, &rows)) == WALSCAN_FULL)
-                use(format, &rows, table, 256, &window, choices[7]);
-            use(format, &rows, table, 256, &window, choices[7]);
+                use(format, &rows, table, 256, &changes, &window, choices[7]);
+            use(format, &rows, table, 256, &changes, &window, choices[7]);
             if (status == WALSCAN_STOPPED)
                 break;
         }
         walscan_find_header(format, PAGE, base, pages, length, walker->error.record, base);
     }
+    read_changes(&changes);
+    free(changes.transactions);
+    free(changes.changes);
+    free(changes.scratch);
     free(walker);
     free(table);
     free(rows.records);
@@ -154,6 +231,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     pages = malloc(length);
     memcpy(pages, data + CHOICES, length);
+    if (data[10] & 3)
+        base = own_base(pages);
     if (data[7] & 1)
         mend(pages, length, magics[data[0] % 7], base);
     walk(data, pages, length, base);

@@ -25,6 +25,8 @@ STATES = (
     "in archive recovery",
     "in production",
 )
+_FULL_PAGE_WRITES = 56
+_CHECKSUMS_ON = 1  # 19 has further numbers while they are being switched
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +34,24 @@ class _Offsets:
     block_size: int
     wal_page_size: int
     min_recovery: int
+    wal_log_hints: int
+    checksums: int
     crc: int
 
 
 _LAYOUTS = {
-    1300: _Offsets(216, 224, 136, 288),
-    1700: _Offsets(216, 224, 136, 288),
-    1800: _Offsets(216, 224, 136, 292),
-    1902: _Offsets(224, 236, 144, 304),
-    1903: _Offsets(224, 236, 144, 308),
-    1905: _Offsets(224, 236, 144, 308),
+    1300: _Offsets(216, 224, 136, 176, 252, 288),
+    1700: _Offsets(216, 224, 136, 176, 252, 288),
+    1800: _Offsets(216, 224, 136, 176, 252, 292),
+    1902: _Offsets(224, 236, 144, 184, 264, 304),
+    1903: _Offsets(224, 236, 144, 184, 268, 308),
+    1905: _Offsets(224, 236, 144, 184, 268, 308),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ControlFile:
-    """Sizes in bytes; state is pg_controldata's word."""
+    """Sizes in bytes; state is pg_controldata's word. full_page_writes is that of the last checkpoint."""
 
     system_identifier: int
     version: int
@@ -60,6 +64,9 @@ class ControlFile:
     block_size: int
     wal_page_size: int
     wal_segment_size: int
+    full_page_writes: bool
+    wal_log_hints: bool
+    has_checksums: bool
 
 
 def read_control(data_directory: Path) -> ControlFile:
@@ -101,4 +108,7 @@ def parse_control(data: bytes, where: str) -> ControlFile:
         block_size=struct.unpack_from("<I", data, layout.block_size)[0],
         wal_page_size=wal_page_size,
         wal_segment_size=wal_segment_size,
+        full_page_writes=bool(data[_FULL_PAGE_WRITES]),
+        wal_log_hints=bool(data[layout.wal_log_hints]),
+        has_checksums=struct.unpack_from("<I", data, layout.checksums)[0] == _CHECKSUMS_ON,
     )
