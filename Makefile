@@ -45,7 +45,7 @@ $(VENV)/run.done: $(BUILD)
 
 $(VENV)/dev.done: $(VENV)/run.done
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation 'setuptools>=77' >&2
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[embedded,archive,objects,dask,majors,dev]' >&2
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation -e '.[embedded,archive,objects,dask,export,majors,dev]' >&2
 	@touch $@
 
 clean:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
 
 from pgreplterm.lab.account import server_account
 from pgreplterm.lab.binaries import environment, prepare
@@ -28,6 +29,11 @@ class Node(Server):
     """One server with the name it replicates under."""
 
     name: str = ""
+    port: int = 5432
+
+    def connect(self, dbname: str = "postgres") -> psycopg.Connection[Any]:
+        """An autocommit session as superuser, at the port it listens on."""
+        return psycopg.connect(host=str(self.folder), port=self.port, user="postgres", dbname=dbname, autocommit=True)
 
     @property
     def dsn(self) -> str:

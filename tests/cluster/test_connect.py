@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import traceback
 from pathlib import Path
 
@@ -14,8 +16,8 @@ from pgreplterm.errors import ExitCode
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE", "PGSERVICEFILE", "PGUSER", "PGDATABASE"):
-        monkeypatch.delenv(name, raising=False)
+    for name in [name for name in os.environ if re.match(r"PG(?!REPLTERM)", name)]:
+        monkeypatch.delenv(name)
 
 
 def addresses(*dsns: str) -> list[str]:
@@ -28,6 +30,57 @@ def test_one_target_per_host() -> None:
     assert addresses("postgresql://u@a:1,b:2/db?target_session_attrs=read-write") == ["a:1", "b:2"]
     assert addresses("postgres://u@[::1]:5/db") == ["::1:5"]
     assert addresses("host=/run/pg port=6543") == ["/run/pg:6543"]
+
+
+def test_a_port_left_out_of_a_list_is_the_default() -> None:
+    assert addresses("postgresql://h1,h2/") == ["h1:5432", "h2:5432"]
+    assert addresses("postgresql://h1:5433,h2/db") == ["h1:5433", "h2:5432"]
+    assert addresses("postgresql://h1,h2:5433/db") == ["h1:5432", "h2:5433"]
+    assert addresses("host=h1,h2 port=,") == ["h1:5432", "h2:5432"]
+
+
+def test_a_port_left_out_of_a_list_is_not_pgport(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPORT", "6000")
+    assert addresses("host=h1,h2") == ["h1:6000", "h2:6000"]
+    assert addresses("postgresql://h1,h2/") == ["h1:5432", "h2:5432"]
+
+
+def test_a_uri_is_decoded() -> None:
+    assert addresses("postgresql://%2Frun%2Fpg:6543,[fe80::1%25eth0]:7/db") == ["/run/pg:6543", "fe80::1%eth0:7"]
+    (target,) = targets(["postgresql://u%40x:a%3Db@h/d%20b?sslmode=require&connect_timeout=9"])
+    parts = conninfo_to_dict(target.conninfo)
+    named = {"user": "u@x", "password": "a=b", "dbname": "d b", "sslmode": "require", "connect_timeout": "9"}
+    assert named.items() <= parts.items()
+
+
+def test_one_name_at_two_addresses_is_two_servers() -> None:
+    assert addresses("host=db,db hostaddr=10.0.0.1,10.0.0.2") == ["10.0.0.1:5432", "10.0.0.2:5432"]
+    assert addresses("host=db hostaddr=10.0.0.1", "hostaddr=10.0.0.1") == ["db:5432"]
+
+
+def test_every_target_says_the_address_that_a_variable_would_add(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGHOSTADDR", "10.0.0.1,")
+    first, second = (conninfo_to_dict(target.conninfo) for target in targets(["host=a,b"]))
+    assert (first["hostaddr"], second["hostaddr"]) == ("10.0.0.1", "")
+
+
+def test_variables_and_services_keep_their_say(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PGOPTIONS", "-c role=monitor")
+    monkeypatch.setenv("PGCONNECT_TIMEOUT", "9")
+    services = tmp_path / "services.conf"
+    services.write_text("[prod]\nhost=p\nreplication=database\nkeepalives_idle=77\npassword=hunter2\n")
+    monkeypatch.setenv("PGSERVICEFILE", str(services))
+    (target,) = targets(["service=prod"])
+    parts = conninfo_to_dict(target.conninfo)
+    assert str(parts["options"]).startswith("-c role=monitor -c ")
+    assert (parts["connect_timeout"], parts["keepalives_idle"], parts["replication"]) == ("9", "77", "")
+    assert secrets_of(target.conninfo) == ("hunter2",)
+
+
+def test_the_password_of_the_environment_is_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPASSWORD", "hunter2")
+    (target,) = targets(["host=h"])
+    assert secrets_of(target.conninfo) == ("hunter2",)
 
 
 def test_a_server_named_twice_is_watched_once() -> None:
@@ -71,6 +124,9 @@ def test_sessions_are_read_only_and_named() -> None:
         "host=a port=abc",
         "port=70000",
         "host=a,b,c port=1,2",
+        "host=a port=1,2",
+        "host=a,b hostaddr=10.0.0.1",
+        "postgresql://a:1x,b/",
         "sslmode=foo",
     ],
 )

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pgreplterm.cluster.join import join
-from pgreplterm.cluster.model import ClusterSnapshot, NodeState, Role
+from pgreplterm.cluster.model import ClusterSnapshot, Missing, NodeState, Role
 from pgreplterm.cluster.observe import Observation
 from pgreplterm.cluster.topology import depths
 from pgreplterm.cluster.trail import Trail
@@ -55,8 +55,8 @@ def test_standbys_that_look_alike_are_not_guessed_apart() -> None:
     rows = tuple(sender("15/main", pid=pid, slot_name=None, replay_lsn=LSN(END - pid)) for pid in (1, 2))
     snapshot = joined(
         Observation("127.0.0.1:5432", "127.0.0.1:5432", primary(senders=rows)),
-        Observation("127.0.0.1:5433", "127.0.0.1:5433", standby("a", receiver=at_upstream, **alike)),
-        Observation("127.0.0.1:5434", "127.0.0.1:5434", standby("b", receiver=at_upstream, **alike)),
+        Observation("127.0.0.1:5433", "127.0.0.1:5433", standby("a", port=5433, receiver=at_upstream, **alike)),
+        Observation("127.0.0.1:5434", "127.0.0.1:5434", standby("b", port=5434, receiver=at_upstream, **alike)),
     )
 
     assert [(link.upstream, link.downstream) for link in snapshot.links] == [
@@ -108,7 +108,7 @@ def test_a_hidden_walsender_leaves_the_standbys_own_words() -> None:
     )
     veiled = receiver(None, status=None, sender_host=None, sender_port=None, written_lsn=None)
     snapshot = joined(
-        seen(primary(senders=(hidden,), missing_privilege="pg_monitor")),
+        seen(primary(senders=(hidden,), missing_privileges=(Missing("walsenders", "pg_monitor"),))),
         seen(standby("s1", receiver=veiled, flush_lsn=LSN(END - 8), replay_lsn=LSN(END - 8))),
     )
     link = snapshot.link_to("s1")
@@ -136,13 +136,36 @@ def test_reply_age_is_freed_from_the_difference_of_the_clocks() -> None:
 
 def test_a_stalled_link_is_stale_though_every_lag_interval_is_null() -> None:
     unread = sender("s1", sent_lsn=END, write_lsn=LSN(END - 99), flush_lsn=LSN(END - 99), reply_age=4.0)
-    assert states(joined(seen(primary(senders=(unread,))), seen(standby("s1"))))["s1"] is NodeState.STALE
+    deaf = standby("s1", receiver=receiver("s1", last_message_age=4.0))
+    assert states(joined(seen(primary(senders=(unread,))), seen(deaf)))["s1"] is NodeState.STALE
 
     idle_too_long = sender("s1", reply_age=24.0)
     assert states(joined(seen(primary(senders=(idle_too_long,))), seen(standby("s1"))))["s1"] is NodeState.STALE
 
     idle = sender("s1", reply_age=9.9)
     assert states(joined(seen(primary(senders=(idle,))), seen(standby("s1"))))["s1"] is NodeState.STREAMING
+
+
+@pytest.mark.parametrize(
+    ("first_seen", "heard", "state"),
+    [
+        (0.0, 0.1, NodeState.STREAMING),
+        (0.1, 9.0, NodeState.STREAMING),
+        (0.4, 9.0, NodeState.STALE),
+        (2.0, 0.1, NodeState.STREAMING),
+        (3.5, 0.1, NodeState.STALE),
+    ],
+    ids=["just sent", "in flight", "not heard", "on its way", "not read"],
+)
+def test_wal_sent_a_moment_ago_is_not_late_because_the_last_reply_is_old(
+    first_seen: float, heard: float, state: NodeState
+) -> None:
+    """An idle link's reply is up to 10 s old when the next WAL goes out."""
+    trail = Trail().extended({"host:pg1": primary(taken_at=NOW - 20, write_lsn=LSN(END - 99))})
+    trail = trail.extended({"host:pg1": primary(taken_at=NOW - first_seen)})
+    unread = sender("s1", sent_lsn=END, write_lsn=LSN(END - 99), flush_lsn=LSN(END - 99), reply_age=9.0)
+    below = standby("s1", receiver=receiver("s1", last_message_age=heard))
+    assert states(joined(seen(primary(senders=(unread,))), seen(below), trail=trail))["s1"] is state
 
 
 def test_an_idle_walreceiver_may_be_silent_for_half_its_timeout() -> None:
@@ -252,7 +275,7 @@ def test_names_come_from_cluster_name_only_while_it_is_unique() -> None:
     alone = joined(seen(primary("main"), name="h:1"))
     assert alone.nodes[0].name == "main"
 
-    shared = joined(seen(primary("main"), name="h:1"), seen(primary("main"), name="h:2"))
+    shared = joined(seen(primary("main"), name="h:1"), seen(primary("main", port=5433), name="h:2"))
     assert [node.name for node in shared.nodes] == ["h:1", "h:2"]
 
     alias = joined(seen(primary("main"), name="mine", has_alias=True))

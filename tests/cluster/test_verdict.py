@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pgreplterm.cluster.join import join
-from pgreplterm.cluster.model import NodeState, Sender
+from pgreplterm.cluster.model import Missing, NodeState, Sender
 from pgreplterm.cluster.observe import Observation
 from pgreplterm.cluster.verdict import Severity, Verdict, verdict
 from pgreplterm.wal.lsn import LSN
@@ -108,7 +108,7 @@ def test_a_paused_replay_is_a_warning_even_before_it_lags() -> None:
 
 
 def test_a_missing_privilege_is_unknown_and_named() -> None:
-    found = judged(seen(primary(missing_privilege="pg_monitor")))
+    found = judged(seen(primary(missing_privileges=(Missing("walsenders", "pg_monitor"),))))
     assert (found.severity, found.line) == (
         Severity.UNKNOWN,
         "? the role used on pg1 lacks pg_monitor, so its links cannot be judged",

@@ -1,6 +1,6 @@
 """Connection strings: from what a user types to one target per server.
 
-Owns: reading a DSN as psql does, splitting a multi-host one, the options of every session, and ``scrub``.
+Owns: reading a DSN as psql does, a target for each of its hosts, the options of every session, and ``scrub``.
 Must not: connect. A password lives only inside ``Target.conninfo``, which no repr shows.
 """
 
@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
-from psycopg import ProgrammingError
+from psycopg import ProgrammingError, pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Conninfo, ConnStatus, PGconn
 
+from pgreplterm.cluster.hosts import SOCKET_FOLDERS, Place, places
+from pgreplterm.cluster.pgpass import passfile, password_of
 from pgreplterm.errors import ExitCode, PgReplTermError
 
 # A server this slow to answer is unwatchable; the sampler's own timeout is shorter and does the real work.
@@ -29,7 +31,14 @@ SESSION_SETTINGS = {
     "search_path": "pg_catalog",
     "jit": "off",
 }
-_SOCKET_FOLDERS = ("/var/run/postgresql", "/tmp")
+# How soon a dead link is noticed, unless the user says otherwise.
+_PATIENCE = {
+    "connect_timeout": "5",
+    "tcp_user_timeout": "5000",
+    "keepalives_idle": "10",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+}
 _SECRET_OPTIONS = ("password", "sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key")
 
 
@@ -51,6 +60,7 @@ class Target:
     address: str
     conninfo: str = field(repr=False)
     has_alias: bool = False
+    discovered: bool = False  # found through a neighbour, not named by the user
 
 
 def targets(dsns: Sequence[str]) -> tuple[Target, ...]:
@@ -60,9 +70,13 @@ def targets(dsns: Sequence[str]) -> tuple[Target, ...]:
     """
     found: dict[str, Target] = {}
     for dsn in dsns or ("",):
-        for target in _expand(dsn):
-            found.setdefault(target.address, target)
-    return tuple(found.values())
+        for place, target in _expand(dsn):
+            found.setdefault(place.reached_at, target)
+    shared = Counter(target.address for target in found.values())
+    return tuple(
+        target if shared[target.address] == 1 else replace(target, name=reached_at, address=reached_at)
+        for reached_at, target in found.items()
+    )
 
 
 def named_target(name: str, dsn: str) -> Target:
@@ -70,7 +84,7 @@ def named_target(name: str, dsn: str) -> Target:
     expanded = _expand(dsn)
     if len(expanded) != 1:
         raise WrongDSN(f"the connection string of {name} names {len(expanded)} hosts; give one per node")
-    return Target(name, expanded[0].address, expanded[0].conninfo, has_alias=True)
+    return replace(expanded[0][1], name=name, has_alias=True)
 
 
 def scrub(text: str, *secrets: str) -> str:
@@ -84,47 +98,69 @@ def scrub(text: str, *secrets: str) -> str:
 
 
 def secrets_of(conninfo: str) -> tuple[str, ...]:
-    """The passwords inside a conninfo, for ``scrub``."""
-    parts = conninfo_to_dict(conninfo)
+    """The passwords that go with a conninfo, for ``scrub``: also those of PGPASSWORD and of its service."""
+    given = _parse(conninfo)
+    parts = {**_defaults(given.get("service")), **given}
     return tuple(str(parts[key]) for key in _SECRET_OPTIONS if parts.get(key))
 
 
-def _expand(dsn: str) -> list[Target]:
+def shown(dsn: str) -> str:
+    """The connection string without its passwords; one that cannot be read is not shown at all."""
+    try:
+        parts = _parse(dsn)
+    except WrongDSN:
+        return "(a connection string that cannot be read)"
+    hidden = {key: "***" for key in _SECRET_OPTIONS if parts.get(key)}
+    return make_conninfo("", **{**parts, **hidden}) if hidden else dsn
+
+
+def libpq_version() -> str:
+    """The libpq that speaks to servers, and how psycopg comes by it."""
+    major, minor = divmod(pq.version(), 10000)
+    return f"{major}.{minor} (psycopg's {pq.__impl__})"
+
+
+def _expand(dsn: str) -> list[tuple[Place, Target]]:
     parts = _parse(dsn)
     _check(parts)
-    defaults = _defaults(parts.get("service"))
-    hosts = _split(parts.get("host") or ("" if parts.get("hostaddr") else defaults.get("host", "")))
-    addresses = _split(parts.get("hostaddr") or ("" if parts.get("host") else defaults.get("hostaddr", "")))
-    ports = _split(parts.get("port") or defaults.get("port") or "5432")
-    count = max(len(hosts), len(addresses))
-    if len(ports) == 1:
-        ports = ports * count
-    if len(ports) != count or min(len(hosts), len(addresses)) not in (1, count):
-        raise WrongDSN(f"a connection string needs one port for all hosts or one each; found {len(ports)} for {count}")
-    hosts, addresses = _pad(hosts, count), _pad(addresses, count)
-    return [_target(parts, *each) for each in zip(hosts, addresses, ports, strict=True)]
+    everything = {**_defaults(parts.get("service")), **parts}
+    try:
+        found = places(everything)
+    except ValueError as error:
+        raise WrongDSN(str(error)) from None
+    return [(place, _target(parts, everything, place)) for place in found]
 
 
-def _target(parts: dict[str, str], host: str, hostaddr: str, port: str) -> Target:
-    host = host or hostaddr or _socket_folder(port)
+def _target(parts: dict[str, str], everything: dict[str, str], place: Place) -> Target:
+    """parts are what the string says; what it leaves to PG* variables and the service file, libpq itself adds again.
+
+    So what must not be added again is said empty.
+    """
     options = " ".join(f"-c {key}={value}" for key, value in SESSION_SETTINGS.items())
     session: dict[str, str | None] = {
-        "host": host,
-        "hostaddr": hostaddr or None,
-        "port": port,
+        "host": place.host,
+        "hostaddr": place.hostaddr or ("" if everything.get("hostaddr") else None),
+        "port": place.port,
         "target_session_attrs": "any",
-        "replication": None,
+        "replication": "" if everything.get("replication") else None,
         "application_name": "pgreplterm",
         "client_encoding": "UTF8",
-        "connect_timeout": parts.get("connect_timeout") or "5",
-        "tcp_user_timeout": "5000",
-        "keepalives_idle": "10",
-        "keepalives_interval": "2",
-        "keepalives_count": "3",
-        "options": f"{parts.get('options', '')} {options}".strip(),
+        "options": f"{everything.get('options', '')} {options}".strip(),
     }
-    address = f"{host}:{port}"
-    return Target(address, address, make_conninfo("", **{**parts, **session}))
+    if place.host in SOCKET_FOLDERS and not everything.get("password"):
+        parts = {**parts, **_password_by_localhost(everything, place)}
+    patience = {key: everything.get(key) or value for key, value in _PATIENCE.items()}
+    return Target(place.address, place.address, make_conninfo("", **{**parts, **patience, **session}))
+
+
+def _password_by_localhost(everything: dict[str, str], place: Place) -> dict[str, str]:
+    """libpq calls its default socket localhost in the password file, but only the folder it was built with."""
+    who = (place.port, everything.get("dbname") or everything.get("user", ""), everything.get("user", ""))
+    path = passfile(everything.get("passfile"))
+    if password_of(path, (place.host, *who)) is not None:
+        return {}
+    password = password_of(path, ("localhost", *who))
+    return {} if password is None else {"password": password}
 
 
 def _parse(dsn: str) -> dict[str, str]:
@@ -145,9 +181,6 @@ def _check(parts: dict[str, str]) -> None:
     attempt.finish()
     if attempt.status == ConnStatus.BAD and "/nonexistent/pgreplterm" not in message:
         raise WrongDSN(_wrong(message, " ".join(parts)))
-    for port in _split(parts.get("port", "5432")):
-        if port and not (port.isdigit() and 0 < int(port) < 65536):
-            raise WrongDSN(f"a connection string needs ports from 1 to 65535; found {port!r}")
 
 
 def _wrong(message: str, dsn: str) -> str:
@@ -177,17 +210,3 @@ def _environment(name: str, value: str | None) -> Iterator[None]:
             os.environ[name] = before
         elif value is not None:
             del os.environ[name]
-
-
-def _split(text: str) -> list[str]:
-    return text.split(",")
-
-
-def _pad(items: list[str], count: int) -> list[str]:
-    return items if len(items) == count else items * count
-
-
-def _socket_folder(port: str) -> str:
-    """Where psql would look for a local server: the folder that holds its socket, Debian's before upstream's."""
-    holding = [folder for folder in _SOCKET_FOLDERS if Path(folder, f".s.PGSQL.{port}").exists()]
-    return (holding or list(_SOCKET_FOLDERS))[0]

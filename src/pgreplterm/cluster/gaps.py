@@ -45,9 +45,9 @@ def time_lag_of(sender: Sender | None, replay_gap: int | None, seen: Bounds) -> 
 
     replay_lag is the server's own measure, but it is NULL on a stalled link, and keeps its last value for
     seconds after a link caught up and for as long as replay is paused. What was seen of the upstream's
-    position bounds it from both sides.
+    position bounds it from both sides. (A pg_receivewal has a replay_lag, too, and never replays.)
     """
-    measured = sender.replay_lag if sender is not None else None
+    measured = sender.replay_lag if sender is not None and sender.replay_lsn is not None else None
     if replay_gap == 0:
         return None if measured is None else 0.0
     if measured is None:

@@ -1,51 +1,128 @@
 """The replication edges of one tick, each joined from both of its ends.
 
-Owns: which links there are, and their figures. Must not: judge nodes, or invent an upstream from a port number
-that several nodes could have.
+Owns: which links there are, which standbys feed on themselves, and the figures of each link. Must not: judge nodes,
+or invent an upstream from a port number that several nodes could have.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from pgreplterm.cluster.addresses import AddressBook
 from pgreplterm.cluster.gaps import evidence_age, gaps_of, time_lag_of
+from pgreplterm.cluster.kinds import serving_standbys
 from pgreplterm.cluster.lineage import Relation, compare
-from pgreplterm.cluster.match import Pair, pair_links
+from pgreplterm.cluster.loops import feeding_themselves
+from pgreplterm.cluster.match import Pairing, could_feed, pair_links
 from pgreplterm.cluster.model import Link, NodeSample, Sender
 from pgreplterm.cluster.observe import Tick
-
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-
-
-def links_of(tick: Tick) -> tuple[dict[int, Link], list[Link]]:
-    """Links to watched standbys, by the standby's index, and links to downstreams nobody watches."""
-    pairs = pair_links(tick.seen)
-    fed = _fed_links(tick, pairs)
-    return fed, _unwatched_links(tick, pairs, fed)
+from pgreplterm.cluster.rates import paced
+from pgreplterm.cluster.unheard import unacknowledged
+from pgreplterm.cluster.unwatched import unwatched_links
 
 
-def _fed_links(tick: Tick, pairs: tuple[Pair, ...]) -> dict[int, Link]:
-    links: dict[int, Link] = {}
-    for pair in pairs:
-        sender = pair.sender if tick.seen[pair.upstream].answers else None
-        links[pair.downstream] = _link(tick, pair.upstream, sender, pair.downstream)
-    for index, seen in enumerate(tick.seen):
-        if index in links or not seen.answers or seen.sample is None or seen.sample.receiver is None:
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Links to watched standbys by the standby's index, and to downstreams nobody watches.
+
+    diverged are the standbys whose WAL left their upstream's line; denied those whose upstream answers and lists no
+    standby at all; feed_themselves speaks for itself.
+    """
+
+    fed: dict[int, Link]
+    unwatched: tuple[Link, ...]
+    diverged: frozenset[int]
+    denied: frozenset[int]
+    feed_themselves: frozenset[int]
+
+
+def links_of(tick: Tick) -> Links:
+    """All edges there is evidence for."""
+    book = AddressBook(tick.seen)
+    pairing = pair_links(tick.seen, book)
+    spare = _Spare(tick, {(pair.upstream, pair.sender.pid) for pair in pairing.pairs})
+    upstreams = _upstreams(tick, pairing, book, spare)
+    senders = {pair.downstream: pair.sender for pair in pairing.pairs}
+    diverged = frozenset(down for down, up in upstreams.items() if _diverged(tick, up, down))
+    fed = {down: _link(tick, up, senders.get(down), down, down in diverged) for down, up in upstreams.items()}
+    loops = feeding_themselves(tick, book, upstreams)
+    denied = frozenset(
+        down for down, up in upstreams.items() if fed[down].sender is None and tick.answer(up) and spare.of(up) is None
+    )
+    return Links(fed, tuple(unwatched_links(tick, pairing, upstreams, loops)), diverged, denied, loops)
+
+
+def _upstreams(tick: Tick, pairing: Pairing, book: AddressBook, spare: _Spare) -> dict[int, int]:
+    """The upstream of each watched standby that has one, from the best evidence there is for it."""
+    found = {pair.downstream: pair.upstream for pair in pairing.pairs}
+    for index in range(len(tick.seen)):
+        below = tick.answer(index)
+        if index in found or below is None or not below.in_recovery or below.receiver is None:
             continue
-        upstream = _upstream_by_address(tick, seen.sample)
-        if upstream is None:
-            upstream = _upstream_as_before(tick, index)
-        if upstream is not None and upstream != index:
-            links[index] = _link(tick, upstream, None, index)
-    return links
+        up = pairing.upstreams.get(index)
+        if up is None:
+            up = _by_address(book, spare, index, below)
+        if up is None:
+            up = _as_before(tick, index, below)
+        if up is not None and up != index:
+            found[index] = up
+    return found
 
 
-def _link(tick: Tick, up: int, sender: Sender | None, down: int) -> Link:
+class _Spare:
+    """The walsenders of standbys each node lists that are in no pair; None where it lists none at all, or is silent."""
+
+    def __init__(self, tick: Tick, taken: Collection[tuple[int, int]]) -> None:
+        self._tick = tick
+        self._taken = taken
+        self._known: dict[int, tuple[Sender, ...] | None] = {}
+
+    def of(self, up: int) -> tuple[Sender, ...] | None:
+        """Read once a tick."""
+        if up not in self._known:
+            above = self._tick.answer(up)
+            listed = serving_standbys(above) if above is not None else ()
+            left = tuple(sender for sender in listed if (up, sender.pid) not in self._taken)
+            self._known[up] = left if listed else None
+        return self._known[up]
+
+
+def _by_address(book: AddressBook, spare: _Spare, index: int, below: NodeSample) -> int | None:
+    """The one watched node its walreceiver's address means, unless that lists walsenders and none could be its."""
+    meant = book.meant_by(index)
+    if len(meant) != 1:
+        return None
+    (up,) = meant
+    listed = spare.of(up)
+    return up if listed is None or any(could_feed(sender, below) for sender in listed) else None
+
+
+def _as_before(tick: Tick, index: int, below: NodeSample) -> int | None:
+    """The same walreceiver process has the same upstream as a tick ago, even if that stopped listing it."""
+    before = tick.link_before(tick.names[index])
+    if before is None or before.receiver is None or below.receiver is None:
+        return None
+    up = tick.index_of(before.upstream)
+    if before.receiver.pid != below.receiver.pid or up is None:
+        return None
+    above = tick.seen[up].sample
+    return up if above is not None and above.system_identifier == below.system_identifier else None
+
+
+def _diverged(tick: Tick, up: int, down: int) -> bool:
+    above, below = tick.answer(up), tick.answer(down)
+    return above is not None and below is not None and compare(below, above).relation is Relation.DIVERGED
+
+
+def _link(tick: Tick, up: int, sender: Sender | None, down: int, diverged: bool) -> Link:
     """One link. An upstream that does not answer has no current position, so its gaps are unknown."""
     above, below = tick.answer(up), tick.answer(down)
-    diverged = above is not None and below is not None and compare(below, above).relation is Relation.DIVERGED
+    sender = sender if above is not None else None
     gaps = gaps_of(None if diverged else above, sender, below)
     replayed = sender.replay_lsn if sender is not None else below.replay_lsn if below is not None else None
     seen = tick.trail.behind(tick.seen[up].address, replayed, above.taken_at if above else tick.now)
-    return Link(
+    link = Link(
         upstream=tick.names[up],
         downstream=tick.names[down],
         sender=sender,
@@ -53,61 +130,6 @@ def _link(tick: Tick, up: int, sender: Sender | None, down: int) -> Link:
         gaps=gaps,
         time_lag=None if diverged or above is None else time_lag_of(sender, gaps.replay, seen),
         evidence_age=evidence_age(above, sender, below, tick.now),
+        unacknowledged=unacknowledged(tick, up, sender),
     )
-
-
-def _unwatched_links(tick: Tick, pairs: tuple[Pair, ...], fed: dict[int, Link]) -> list[Link]:
-    """Named by application_name, or by slot where that is hidden.
-
-    Left out are walsenders that must feed watched standbys, though it is not known which (those have links of
-    their own), and those left over from a watched standby that says it has no walreceiver (any more).
-    """
-    taken = {(pair.upstream, pair.sender.pid) for pair in pairs}
-    unfed = {tick.names[index] for index in range(len(tick.seen)) if tick.answer(index) and index not in fed}
-    links: list[Link] = []
-    for up in range(len(tick.seen)):
-        above = tick.answer(up)
-        if above is None:
-            continue
-        spare = [
-            sender for sender in above.senders if (up, sender.pid) not in taken and sender.application_name not in unfed
-        ]
-        anonymous = sum(link.upstream == tick.names[up] and link.sender is None for link in fed.values())
-        links += [_unwatched_link(tick, up, above, sender) for sender in spare[anonymous:]]
-    return links
-
-
-def _unwatched_link(tick: Tick, up: int, above: NodeSample, sender: Sender) -> Link:
-    gaps = gaps_of(above, sender, None)
-    seen = tick.trail.behind(tick.seen[up].address, sender.replay_lsn, above.taken_at)
-    return Link(
-        upstream=tick.names[up],
-        downstream=sender.application_name or sender.slot_name or f"pid {sender.pid}",
-        sender=sender,
-        receiver=None,
-        gaps=gaps,
-        time_lag=time_lag_of(sender, gaps.replay, seen),
-        evidence_age=evidence_age(above, sender, None, tick.now),
-    )
-
-
-def _upstream_by_address(tick: Tick, sample: NodeSample) -> int | None:
-    """The one watched node at the address the walreceiver is connected to."""
-    receiver = sample.receiver
-    if receiver is None or receiver.sender_host is None or receiver.sender_port is None:
-        return None
-    hosts = _LOOPBACK if receiver.sender_host in _LOOPBACK else {receiver.sender_host}
-    wanted = {f"{host}:{receiver.sender_port}" for host in hosts}
-    found = [index for index, seen in enumerate(tick.seen) if seen.address in wanted]
-    return found[0] if len(found) == 1 else None
-
-
-def _upstream_as_before(tick: Tick, index: int) -> int | None:
-    """The same walreceiver process has the same upstream as a tick ago, even if that stopped listing it."""
-    before = tick.previous.link_to(tick.names[index]) if tick.previous is not None else None
-    sample = tick.seen[index].sample
-    if before is None or before.receiver is None or sample is None or sample.receiver is None:
-        return None
-    if before.receiver.pid != sample.receiver.pid or before.upstream not in tick.names:
-        return None
-    return tick.names.index(before.upstream)
+    return paced(tick, link, up, down)

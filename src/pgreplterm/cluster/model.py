@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pgreplterm.cluster.activity import NO_ACTIVITY, Activity
+from pgreplterm.cluster.grounds import NO_EVIDENCE, LineageEvidence
 from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.timeline import TimelineHistory
 
@@ -34,7 +35,7 @@ class NodeState(StrEnum):
     CATCHUP = "catchup"
     STARTUP = "startup"  # attached, not yet sending: also what a diverged standby flickers through
     BACKUP = "backup"
-    NOT_STREAMING = "not streaming"  # in recovery, no walreceiver
+    NOT_STREAMING = "not streaming"  # in recovery, no walreceiver, or one that only feeds on itself
     DIVERGED = "diverged"  # holds WAL its upstream's (or the primary's) timeline never had
     STALE = "stale"  # it answered before; the evidence is older than it should be
     DOWN = "down"  # connection refused or reset
@@ -85,7 +86,8 @@ class Receiver:
 class Slot:
     """One row of pg_replication_slots. retained is the node's position minus restart_lsn, in bytes.
 
-    inactive_age (seconds since it was last used) and invalidation_reason exist from 17 on.
+    inactive_age (seconds since it was last used), invalidation_reason, failover (a logical slot that standbys copy) and
+    synced (such a copy) exist from 17 on, conflicting (a logical slot's on a standby) from 16.
     """
 
     name: str
@@ -98,6 +100,10 @@ class Slot:
     safe_wal_size: int | None
     inactive_age: float | None = None
     invalidation_reason: str | None = None
+    temporary: bool | None = None
+    conflicting: bool | None = None
+    failover: bool | None = None
+    synced: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +140,6 @@ class NodeSample:
     primary_conninfo_host: str | None
     primary_conninfo_port: int | None
     synchronous_standby_names: str | None
-    missing_privilege: str | None  # what this role lacks to see everything, e.g. "pg_monitor"
     senders: tuple[Sender, ...]
     receiver: Receiver | None
     slots: tuple[Slot, ...]
@@ -146,6 +151,14 @@ class NodeSample:
     wal_receiver_timeout: float | None = None  # seconds; 0 switches the timeout off
     activity: Activity = NO_ACTIVITY
     missing_privileges: tuple[Missing, ...] = ()
+    evidence: LineageEvidence = NO_EVIDENCE
+    server_addr: str | None = None  # where it says it was reached: behind NAT its own address; None on a socket
+
+    @property
+    def missing_privilege(self) -> str | None:
+        """The predefined role this one lacks to see replication whole, "pg_monitor" for more than one of them."""
+        roles = {missing.privilege for missing in self.missing_privileges if missing.privilege.startswith("pg_")}
+        return roles.pop() if len(roles) == 1 else "pg_monitor" if roles else None
 
     @property
     def position(self) -> LSN | None:
@@ -167,7 +180,7 @@ class NodeFailure:
 
 
 class LinkKind(StrEnum):
-    """What a walsender serves, by its state, its slot and its application_name."""
+    """What a walsender serves, by its state, its slot, its application_name and what it never confirms."""
 
     STANDBY = "standby"
     RECEIVEWAL = "pg_receivewal"
@@ -210,6 +223,15 @@ class CatchUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Rates:
+    """Bytes a second over the last window seconds: WAL arriving at the upstream, and replayed by the downstream."""
+
+    wal: float
+    replay: float | None
+    window: float
+
+
+@dataclass(frozen=True, slots=True)
 class Gaps:
     """Bytes between the upstream's current position and each stage of one downstream; None is unknown.
 
@@ -230,7 +252,8 @@ class Link:
     upstream and downstream are node names; downstream is the application_name when no watched node matches.
     evidence_age is the age of the standby's own last word about its position, in seconds. time_lag is how long
     ago the upstream stood where the downstream has replayed to, in seconds; None when idle or unknown, which
-    gaps.replay tells apart.
+    gaps.replay tells apart. unacknowledged is how long at least the oldest WAL sent and not acknowledged as written has
+    been there, in seconds; None when there is none, and in the first tick.
     """
 
     upstream: str
@@ -242,6 +265,8 @@ class Link:
     evidence_age: float | None
     kind: LinkKind = LinkKind.STANDBY
     catch_up: CatchUp | None = None  # None: nothing to catch up with, or unknown, which gaps.replay tells apart
+    rates: Rates | None = None  # None: fewer than two ticks to compare
+    unacknowledged: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +287,8 @@ class Node:
     sample_age: float | None
     failure: NodeFailure | None
     discovered: bool = False  # found through a neighbour, not named by the user
-    feeds_itself: bool = False  # its walreceiver is connected to itself
+    feeds_itself: bool = False  # its walreceiver is connected to itself or to a node it feeds, or set to be
+    orphaned: bool = False  # on a timeline no other node ever was on, which is not the one primary's either
     rejoin: Rejoin | None = None  # of a node that is not the primary; None while there is no single primary to judge by
 
 

@@ -9,24 +9,31 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
-from dataclasses import replace
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import TracebackType
 
 from pgreplterm.cluster.connect import Target
+from pgreplterm.cluster.discover import Discovery
+from pgreplterm.cluster.histories import HistoryReader
 from pgreplterm.cluster.join import join
-from pgreplterm.cluster.model import ClusterSnapshot, NodeFailure, NodeSample
-from pgreplterm.cluster.observe import Observation
-from pgreplterm.cluster.session import Session, Unanswered
+from pgreplterm.cluster.model import ClusterSnapshot
 from pgreplterm.cluster.trail import Trail
+from pgreplterm.cluster.watched import Watched
+from pgreplterm.wal.lsn import LSN
 
 # Seconds. A frozen server is called silent after this long, or after two ticks if those are longer.
 SHORTEST_TIMEOUT = 1.0
-FIRST_RETRY, LAST_RETRY = 0.1, 2.0
 CLOSE_WITHIN = 0.4
 SHORTEST_INTERVAL = 0.1
-# How long a tick waits for slow nodes before the snapshot is made without their news.
+# How long a tick waits for slow nodes before the snapshot is made without their news, and for each node that must be
+# read. Never more than half the tick.
 LONGEST_PATIENCE = 0.25
+PATIENCE_PER_NODE = 0.002
+# What one sample of a cluster may need to be judged: histories, then beginnings, then what a rewind needs.
+LINEAGE_STEPS = 3
+LINEAGE_PATIENCE = 5.0  # seconds for each of them
+# In intervals: a sample from before the last tick that this one did not replace either is stale.
+STALE_AFTER = 1.6
 
 
 class Sampler:
@@ -37,11 +44,13 @@ class Sampler:
             ...
     """
 
-    def __init__(self, targets: Sequence[Target], interval: float = 1.0) -> None:
-        """interval is the tick in seconds, at least 0.1."""
+    def __init__(self, targets: Sequence[Target], interval: float = 1.0, discover: bool = False) -> None:
+        """interval is the tick in seconds, at least 0.1. discover: watch the neighbours of targets, too."""
         self.interval = max(SHORTEST_INTERVAL, interval)
-        self._nodes = [_Watched(target) for target in targets]
+        self._nodes = [Watched(target) for target in targets]
+        self._discovery = Discovery(targets) if discover else None
         self._trail = Trail()
+        self._histories = HistoryReader()
         self._latest: ClusterSnapshot | None = None
 
     async def __aenter__(self) -> Sampler:
@@ -67,9 +76,34 @@ class Sampler:
         """True when some node refused this role, or let it see only part of what was asked."""
         return any(node.lacks_privilege for node in self._nodes)
 
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """How each watched server is reached, those found by discovery included: to ask them for more."""
+        return tuple(node.session.target for node in self._nodes)
+
     async def sample_once(self) -> ClusterSnapshot:
-        """Ask every node now, wait for all of them (at most ``timeout`` seconds), and join."""
-        return await self._round(patience=self.timeout + CLOSE_WITHIN, everyone=True)
+        """Ask every node now, wait for all of them (at most ``timeout`` seconds), and join.
+
+        Where timelines need more than samples say, that is waited for as well, up to 5 s for each step.
+        """
+        snapshot = await self._round(patience=self.timeout, everyone=True)
+        while self._discovery is not None and await self._discovery.settle(self.timeout):
+            snapshot = await self._round(patience=self.timeout, everyone=True)
+        for _ in range(LINEAGE_STEPS):
+            if not await self._histories.settle(LINEAGE_PATIENCE):
+                break
+            snapshot = self._join(stale_after=LINEAGE_STEPS * LINEAGE_PATIENCE + 2 * self.timeout)
+        return snapshot
+
+    def watch(self, targets: Sequence[Target]) -> None:
+        """Watch these as well, from the next tick on."""
+        watched = {node.seen.address for node in self._nodes}
+        self._nodes += [Watched(target) for target in targets if target.address not in watched]
+
+    def look_back(self, forks: Mapping[str, LSN]) -> None:
+        """Read also the oldest WAL of primaries, and what it takes to rewind nodes, by address, to these LSNs."""
+        self._histories.forks.update(forks)
+        self._histories.oldest = True
 
     async def __aiter__(self) -> AsyncGenerator[ClusterSnapshot, None]:
         """``snapshots()`` of a sampler used for nothing else: the end of the iteration closes it."""
@@ -84,91 +118,51 @@ class Sampler:
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
-            first = self._latest is None
-            yield await self._round(LONGEST_PATIENCE if first else min(LONGEST_PATIENCE, self.interval / 2))
+            patience = LONGEST_PATIENCE + PATIENCE_PER_NODE * len(self._nodes)
+            yield await self._round(patience if self._latest is None else min(patience, self.interval / 2))
             due = max(due + self.interval, loop.time())
             await asyncio.sleep(due - loop.time())
 
     async def aclose(self) -> None:
         """End every attempt and connection, within half a second whatever the servers do."""
-        tasks = [node.task for node in self._nodes if node.task is not None]
+        tasks = [task for node in self._nodes for task in (node.task, node.aside) if task is not None]
+        tasks += self._histories.stop()
+        tasks += self._discovery.stop() if self._discovery is not None else ()
         for node in self._nodes:
             node.stop()
         if tasks:
             await asyncio.wait(tasks, timeout=CLOSE_WITHIN)
         for node in self._nodes:
-            node.task = None
+            node.task = node.aside = None
             node.session.close()
 
     async def _round(self, patience: float, everyone: bool = False) -> ClusterSnapshot:
         """Start an attempt for each idle node that is due, give them patience seconds, and join what is known."""
         now = time.time()
-        for node in self._nodes:
-            if everyone or node.is_due(now):
-                node.start(self.timeout)
-        pending = [node.task for node in self._nodes if node.task is not None]
+        if self._discovery is not None:
+            self.watch(self._discovery.harvest())
+        started = [node for node in self._nodes if (everyone or node.is_due(now)) and node.start(self.timeout)]
+        asked = self._nodes if everyone else started  # those asked a tick ago had their chance to be waited for
+        pending = [node.task for node in asked if node.task is not None]
         if pending:
             await asyncio.wait(pending, timeout=patience)
-        return self._join()
+        return self._join(stale_after=max(STALE_AFTER * self.interval, patience + self.interval))
 
-    def _join(self) -> ClusterSnapshot:
-        seen = tuple(replace(node.seen, overdue=node.is_busy) for node in self._nodes)
+    def _join(self, stale_after: float) -> ClusterSnapshot:
+        seen = self._histories.completed([node.observed(self.timeout) for node in self._nodes])
         answers = {one.address: one.sample for one in seen if one.answers and one.sample is not None}
         self._trail = self._trail.extended(answers)
         self._latest = join(
             seen,
             time.time(),
-            stale_after=2 * self.interval + 0.5,
+            stale_after=stale_after,
             trail=self._trail,
             previous=self._latest,
         )
+        self._histories.look(self._latest, self._target_of)
+        if self._discovery is not None:
+            self._discovery.consider(self._latest)
         return self._latest
 
-
-class _Watched:
-    """One node: its session, the attempt under way, and what came of the last ones."""
-
-    def __init__(self, target: Target) -> None:
-        self.session = Session(target)
-        self.seen = Observation(target.name, target.address, has_alias=target.has_alias)
-        self.task: asyncio.Task[None] | None = None
-        self.lacks_privilege = False
-        self._retry_after = FIRST_RETRY
-
-    @property
-    def is_busy(self) -> bool:
-        return self.task is not None and not self.task.done()
-
-    def is_due(self, now: float) -> bool:
-        failure = self.seen.failure
-        return failure is None or failure.retry_at is None or failure.retry_at <= now
-
-    def start(self, within: float) -> None:
-        if self.is_busy:
-            return
-        if self.task is not None:
-            self.task.result()  # Unanswered is handled inside; anything else is a defect and must be seen
-        self.task = asyncio.create_task(self._attempt(within), name=f"sample {self.seen.name}")
-
-    def stop(self) -> None:
-        if self.task is not None:
-            self.task.cancel()
-
-    async def _attempt(self, within: float) -> None:
-        try:
-            self._answered(await self.session.sample(within))
-        except Unanswered as error:
-            self._failed(error)
-
-    def _answered(self, sample: NodeSample) -> None:
-        self._retry_after = FIRST_RETRY
-        self.lacks_privilege = sample.missing_privilege is not None
-        self.seen = replace(self.seen, sample=sample, failure=None)
-
-    def _failed(self, error: Unanswered) -> None:
-        now = time.time()
-        since = self.seen.failure.since if self.seen.failure is not None else now
-        failure = NodeFailure(error.state, error.reason, since, now + self._retry_after)
-        self._retry_after = min(2 * self._retry_after, LAST_RETRY)
-        self.lacks_privilege = error.no_privilege
-        self.seen = replace(self.seen, failure=failure)
+    def _target_of(self, address: str) -> Target | None:
+        return next((node.session.target for node in self._nodes if node.seen.address == address), None)

@@ -8,20 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import re
 import socket
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection
 
+from pgreplterm.cluster.activity import WalFolder
 from pgreplterm.cluster.answer import read_answer
 from pgreplterm.cluster.connect import Target, scrub, secrets_of
+from pgreplterm.cluster.kept import Kept
 from pgreplterm.cluster.model import NodeSample, NodeState
 from pgreplterm.cluster.resolve import Resolver
-from pgreplterm.cluster.statements import OLDEST_MAJOR, Capabilities, capabilities_sql, sample_sql
+from pgreplterm.cluster.statements import OLDEST_MAJOR, Capabilities, capabilities_sql, folder_sql, sample_sql
+from pgreplterm.cluster.wire import Wire
 
+# Seconds. pg_wal is listed this often; less often where that takes more than a hundredth of the time, and where it
+# failed or took longer than a sample may, not before the penalty is over.
+FOLDER_EVERY = 15.0
+FOLDER_SHARE = 0.01
+FOLDER_PENALTY = 600.0
 # libpq keeps no SQLSTATE for a refused start-up packet, so 57P03 has to be told by its three English texts.
 _NOT_ACCEPTING = re.compile(
     r"starting up|shutting down|not yet accepting connections|not accepting connections|in recovery mode"
@@ -50,7 +60,12 @@ class Session:
     def __init__(self, target: Target) -> None:
         self.target = target
         self._connection: AsyncConnection[Any] | None = None
+        self._wire: Wire | None = None
+        self._major = 0
         self._capabilities = Capabilities()
+        self._kept = Kept()
+        self._turn = asyncio.Lock()  # one question at a time
+        self._refresh_due = self._folder_due = 0.0
         self._resolver = Resolver(target.conninfo)
         self._secrets = secrets_of(target.conninfo)
 
@@ -60,16 +75,16 @@ class Session:
         A connection that broke since the last tick is opened anew at once: only a new attempt can tell a
         server that ended one session from one that is gone.
         """
-        deadline = asyncio.get_running_loop().time() + within
         reused = self._connection is not None
         try:
-            try:
-                return await self._attempt(deadline)
-            except psycopg.Error:
-                self.close()
-                if not reused:
-                    raise
-                return await self._attempt(deadline)
+            async with asyncio.timeout(within):
+                try:
+                    return await self._attempt()
+                except psycopg.Error:
+                    self.close()
+                    if not reused:
+                        raise
+                    return await self._attempt()
         except TimeoutError:
             raise Unanswered(NodeState.SILENT, f"no answer within {within:.1f} s") from None
         except psycopg.Error as error:
@@ -80,53 +95,93 @@ class Session:
         except OSError as error:
             raise Unanswered(NodeState.DOWN, scrub(str(error), *self._secrets)) from None
 
+    @property
+    def refresh_is_due(self) -> bool:
+        """True when ``refresh`` should be called, beside the samples."""
+        return self._connection is not None and time.monotonic() >= self._refresh_due
+
+    async def refresh(self, within: float) -> WalFolder | None:
+        """Ask the slow questions, in at most that many seconds: pg_wal as last listed, None when it never was.
+
+        Never raises: samples say whether the server is well.
+        """
+        try:
+            async with asyncio.timeout(within), self._turn:
+                await self._refresh()
+        except TimeoutError:
+            pass  # closed, if it was this that took so long
+        except (psycopg.Error, OSError, KeyError, TypeError, ValueError):
+            self.close()
+        return self._kept.folder
+
     def close(self) -> None:
         """End the connection now. Never waits for the server: its socket is shut before libpq says goodbye."""
         if self._connection is None:
             return
         _sever(self._connection)
         self._connection.pgconn.finish()
-        self._connection = None
+        self._connection = self._wire = None
 
-    async def _attempt(self, deadline: float) -> NodeSample:
-        if self._connection is None:
-            await self._open(deadline)
-        assert self._connection is not None
-        major = self._connection.info.server_version // 10000
-        if major < OLDEST_MAJOR:
-            reason = f"server is PostgreSQL {major}; {OLDEST_MAJOR} or newer can be watched"
+    async def _attempt(self) -> NodeSample:
+        async with self._turn:
+            if self._connection is None:
+                await self._open()
+            statement = sample_sql(self._major, self._capabilities)
+            started, sent_at = time.monotonic(), time.time()  # what waits behind a refresh is no round trip
+            answer = await self._ask(statement, self._kept.parameters())
+            round_trip = time.monotonic() - started
+        self._kept = self._kept.after(answer)
+        return read_answer(answer, self._kept, self._capabilities, sent_at, round_trip)
+
+    async def _open(self) -> None:
+        """Connect, and ask the slow questions first: the timeline of a standby that streams from nobody needs them."""
+        conninfo = await self._resolver.conninfo()
+        self._connection = await AsyncConnection.connect(conninfo, autocommit=True)
+        self._wire = Wire(self._connection)
+        self._major = self._connection.info.server_version // 10000
+        if self._major < OLDEST_MAJOR:
+            self.close()
+            reason = f"server is PostgreSQL {self._major}; {OLDEST_MAJOR} or newer can be watched"
             raise Unanswered(NodeState.UNKNOWN, reason)
-        started, sent_at = time.monotonic(), time.time()
-        answer = await self._ask(sample_sql(major, self._capabilities), deadline)
-        return read_answer(answer, sent_at, time.monotonic() - started)
+        self._kept = Kept(folder=self._kept.folder)
+        await self._refresh()
 
-    async def _open(self, deadline: float) -> None:
-        async with asyncio.timeout_at(deadline):
-            conninfo = await self._resolver.conninfo()
-            self._connection = await AsyncConnection.connect(conninfo, autocommit=True)
-        self._capabilities = Capabilities(**await self._ask(capabilities_sql(), deadline))
+    async def _refresh(self) -> None:
+        """What the role may do, for it can be granted more meanwhile, and what lies in pg_wal."""
+        self._refresh_due = time.monotonic() + FOLDER_EVERY * random.uniform(1.0, 1.5)  # not all nodes at once
+        denied = (await self._ask(capabilities_sql(self._major)))["denied"]
+        self._capabilities = Capabilities(frozenset(denied))
+        statement = folder_sql(self._major, self._capabilities)
+        started = time.monotonic()
+        if statement is None or started < self._folder_due:
+            return
+        self._folder_due = started + FOLDER_PENALTY
+        try:
+            answer = await self._ask(statement)
+        except psycopg.Error as error:
+            if error.sqlstate is None:  # else only the statement failed: a file that vanished, a disk's error
+                raise
+            return
+        took = time.monotonic() - started
+        pause = took / FOLDER_SHARE
+        self._folder_due = started + pause if pause > FOLDER_EVERY else 0.0
+        self._kept = self._kept.after_folder(answer, time.time() - took / 2)
 
-    async def _ask(self, statement: str, deadline: float) -> Any:
+    async def _ask(self, statement: str, parameters: Sequence[str | None] | None = None) -> Any:
         """The one value the statement answers.
 
-        The exchange runs as a task of its own and is never cancelled: psycopg answers cancellation by asking
-        the server to stop and waiting for it, up to 10 s when it is frozen. Shutting the socket ends it at once.
+        Whatever ends the waiting ends the connection: asking the server to stop would mean waiting for it, too.
         """
-        connection = self._connection
-        assert connection is not None
-        exchange = asyncio.ensure_future(_fetch_value(connection, statement))
+        wire = self._wire
+        if wire is None:
+            raise psycopg.OperationalError("the connection is closed")
         try:
-            remaining = deadline - asyncio.get_running_loop().time()
-            await asyncio.wait({exchange}, timeout=max(0.0, remaining))
-            if exchange.done():
-                return exchange.result()
-            raise TimeoutError
-        finally:
-            if not exchange.done():
-                _sever(connection)
-                await asyncio.wait({exchange})
-                exchange.exception()
-                self.close()
+            if parameters is None:
+                return await wire.value(statement)
+            return await wire.prepared_value(statement, parameters)
+        except asyncio.CancelledError:
+            self.close()
+            raise
 
     def _unanswered(self, error: psycopg.Error) -> Unanswered:
         text = scrub(str(error), *self._secrets)
@@ -138,12 +193,6 @@ class Session:
         state = NodeState.UNKNOWN if answered else NodeState.DOWN
         no_privilege = error.sqlstate == "42501" or _REFUSED_ROLE.search(text) is not None
         return Unanswered(state, _one_line(text), no_privilege)
-
-
-async def _fetch_value(connection: AsyncConnection[Any], statement: str) -> Any:
-    cursor = await connection.execute(statement.encode())
-    row = await cursor.fetchone()
-    return row[0] if row else None
 
 
 def _sever(connection: AsyncConnection[Any]) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pgreplterm.cluster.gaps import receiver_silence
-from pgreplterm.cluster.model import Link, NodeSample, NodeState, Role, Sender
+from pgreplterm.cluster.model import Link, NodeSample, NodeState, Role
 from pgreplterm.cluster.observe import Observation
 
 # Defaults of wal_receiver_status_interval and wal_receiver_timeout, for when the settings were not read.
@@ -21,6 +21,7 @@ RECEIVER_TIMEOUT = 60.0
 # A walreceiver answers each piece of WAL as it arrives, so WAL sent and not even acknowledged as written for
 # this long means that nobody is reading. Seconds.
 ACKNOWLEDGE_WITHIN = 3.0
+_IN_FLIGHT = 0.3
 _SLACK = 3.0
 _SENDER_STATES = {
     "streaming": NodeState.STREAMING,
@@ -57,7 +58,7 @@ def state_of(seen: Observation, around: Surroundings, now: float, stale_after: f
         return seen.failure.state
     if seen.sample is None:
         return NodeState.UNKNOWN
-    if around.superseded or now - seen.sample.taken_at > stale_after:
+    if around.superseded or now - seen.sample.taken_at > stale_after + seen.sample.round_trip:
         return NodeState.STALE
     if not seen.sample.in_recovery:
         return NodeState.RUNNING
@@ -80,7 +81,7 @@ def is_evidence_old(link: Link, below: NodeSample | None) -> bool:
         return False
     if link.evidence_age > evidence_limit(below):
         return True
-    return _unacknowledged(link.sender) and link.evidence_age > ACKNOWLEDGE_WITHIN
+    return link.evidence_age > ACKNOWLEDGE_WITHIN and _is_unread(link, below)
 
 
 def _standby_state(sample: NodeSample, around: Surroundings, now: float) -> NodeState:
@@ -106,7 +107,17 @@ def _silence_limit(below: NodeSample | None) -> float:
     return (timeout or RECEIVER_TIMEOUT) / 2 + _SLACK
 
 
-def _unacknowledged(sender: Sender | None) -> bool:
-    if sender is None or sender.sent_lsn is None or sender.write_lsn is None:
+def _is_unread(link: Link, below: NodeSample | None) -> bool:
+    """WAL was sent and nobody reads it: for long, or for a moment in which the walreceiver itself heard nothing.
+
+    An old reply alone proves nothing. The link may have been idle, and the WAL sent while both ends were sampled.
+    """
+    sender = link.sender
+    if sender is None or sender.sent_lsn is None or sender.write_lsn is None or sender.sent_lsn <= sender.write_lsn:
         return False
-    return sender.sent_lsn > sender.write_lsn
+    receiver = below.receiver if below is not None else None
+    heard = receiver.last_message_age if receiver is not None else None
+    deaf = heard is not None and heard > ACKNOWLEDGE_WITHIN
+    if link.unacknowledged is None:
+        return deaf
+    return link.unacknowledged > (_IN_FLIGHT if deaf else ACKNOWLEDGE_WITHIN)

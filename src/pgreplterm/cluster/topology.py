@@ -6,6 +6,7 @@ streams from itself after a bad rewind, two that point at each other) ends where
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from pgreplterm.cluster.model import ClusterSnapshot, Link, Node, Role
@@ -29,8 +30,11 @@ def depths(snapshot: ClusterSnapshot) -> dict[str, int]:
 def walk(nodes: Sequence[Node]) -> Iterator[tuple[Node, int]]:
     """Each node once with its depth: primaries and their trees, then other roots, then what only loops reach."""
     names = {node.name for node in nodes}
+    children: dict[str | None, list[Node]] = defaultdict(list)
+    for node in nodes:
+        children[node.upstream].append(node)
     roots = [node for node in nodes if node.upstream not in names]
-    roots.sort(key=lambda node: (node.role is not Role.PRIMARY, not _has_children(node, nodes)))
+    roots.sort(key=lambda node: (node.role is not Role.PRIMARY, node.name not in children))
     visited: set[str] = set()
     for start in (*roots, *nodes):
         stack = [(start, 0)]
@@ -40,9 +44,4 @@ def walk(nodes: Sequence[Node]) -> Iterator[tuple[Node, int]]:
                 continue
             visited.add(node.name)
             yield node, depth
-            children = [child for child in nodes if child.upstream == node.name]
-            stack += [(child, depth + 1) for child in reversed(children)]
-
-
-def _has_children(node: Node, nodes: Sequence[Node]) -> bool:
-    return any(other.upstream == node.name for other in nodes)
+            stack += [(child, depth + 1) for child in reversed(children.get(node.name, ()))]

@@ -14,6 +14,9 @@ from pgreplterm.cluster.model import Link, Node, Role
 NOT_APPLICABLE = "-"
 UNKNOWN = "?"
 IDLE = "idle"
+NEVER = "never"
+# Below this there is no estimate of when it is gone: it would be, before anyone could read it. Bytes.
+SMALL_GAP = 1 << 20
 _CELL_UNITS = "kMGTPE"
 # C0 and C1 controls, line and paragraph separators, bidirectional overrides: what could move a terminal's cursor.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
@@ -82,6 +85,20 @@ def lag_time(link: Link | None) -> str:
     if link.time_lag is None:
         return IDLE if link.gaps.replay == 0 else UNKNOWN
     return duration(link.time_lag)
+
+
+def pace(bytes_per_second: float) -> str:
+    """A rate for a narrow cell: ``0``, ``12k``, ``3.4M``, in bytes a second; the heading says so."""
+    return size(round(bytes_per_second))
+
+
+def catch_up(link: Link | None) -> str:
+    """The ETA cell: a duration at the present rates, ``never``, or ``-`` when there is next to nothing left."""
+    if link is None or link.gaps.replay is None:
+        return UNKNOWN
+    if link.catch_up is not None:
+        return NEVER if link.catch_up.never else duration(link.catch_up.seconds)
+    return NOT_APPLICABLE if link.gaps.replay < SMALL_GAP else UNKNOWN
 
 
 def lag_cells(node: Node, link: Link | None) -> tuple[str, str, str, str]:

@@ -4,6 +4,7 @@ SELECT pg_catalog.json_build_object(
     'server_version_num', pg_catalog.current_setting('server_version_num')::pg_catalog.int4,
     'system_identifier', (SELECT c.system_identifier FROM pg_catalog.pg_control_system() AS c),
     'in_recovery', pg_catalog.pg_is_in_recovery(),
+    'server_addr', pg_catalog.host(pg_catalog.inet_server_addr()),
     'postmaster_started_at', EXTRACT(epoch FROM pg_catalog.pg_postmaster_start_time()),
     'timeline', t.tli,
     'write_lsn', CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_current_wal_lsn() END,
@@ -13,11 +14,8 @@ SELECT pg_catalog.json_build_object(
     'replay_paused', CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_is_wal_replay_paused() END,
     'last_replayed_commit_age', CASE WHEN pg_catalog.pg_is_in_recovery() THEN
         EXTRACT(epoch FROM pg_catalog.clock_timestamp() - pg_catalog.pg_last_xact_replay_timestamp()) END,
-    'missing_privilege', CASE
-        WHEN pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
-            AND pg_catalog.pg_has_role('pg_read_all_settings', 'USAGE') THEN NULL
-        WHEN pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE') THEN 'pg_read_all_settings'
-        WHEN pg_catalog.pg_has_role('pg_read_all_settings', 'USAGE') THEN 'pg_read_all_stats'
-        ELSE 'pg_monitor' END,
+    'reads_stats', pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE'),
+    'reads_settings', pg_catalog.pg_has_role('pg_read_all_settings', 'USAGE'),
+    'conf_loaded_at', pg_catalog.pg_conf_load_time()::pg_catalog.text,
     'clock', EXTRACT(epoch FROM pg_catalog.clock_timestamp())
 )

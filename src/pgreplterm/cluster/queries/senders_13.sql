@@ -1,4 +1,4 @@
--- Who streams from this node. Without pg_read_all_stats the rows are there and all columns but pid are NULL;
+-- Who streams from this node. Without pg_read_all_stats of each row only pid, user and application_name are shown;
 -- pg_replication_slots is open to everyone, so the slot's name is known even then.
 SELECT COALESCE(pg_catalog.json_agg(pg_catalog.json_build_object(
     'pid', r.pid,

@@ -5,6 +5,7 @@ SELECT COALESCE(pg_catalog.json_agg(pg_catalog.json_build_object(
     'active_pid', s.active_pid,
     'restart_lsn', s.restart_lsn,
     'wal_status', s.wal_status,
-    'safe_wal_size', s.safe_wal_size
+    'safe_wal_size', s.safe_wal_size,
+    'temporary', s.temporary
 ) ORDER BY s.slot_name), '[]')
 FROM pg_catalog.pg_replication_slots AS s

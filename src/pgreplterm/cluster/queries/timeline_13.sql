@@ -6,6 +6,6 @@ SELECT CASE
             ::pg_catalog."bit"(32)::pg_catalog.int8
     ELSE COALESCE(
         (SELECT w.received_tli FROM pg_catalog.pg_stat_wal_receiver AS w WHERE w.status = 'streaming'),
-        ($settled)
+        CASE WHEN $3::pg_catalog.int8 IS NOT NULL THEN ($settled)::pg_catalog.int8 END
     )
 END

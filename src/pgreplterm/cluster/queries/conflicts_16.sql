@@ -1,0 +1,12 @@
+-- Queries that recovery cancelled, over all databases; 16 adds logical slots that it invalidated.
+SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN (
+    SELECT pg_catalog.json_build_object(
+        'tablespace', pg_catalog.sum(c.confl_tablespace),
+        'lock', pg_catalog.sum(c.confl_lock),
+        'snapshot', pg_catalog.sum(c.confl_snapshot),
+        'buffer_pin', pg_catalog.sum(c.confl_bufferpin),
+        'deadlock', pg_catalog.sum(c.confl_deadlock),
+        'logical_slot', pg_catalog.sum(c.confl_active_logicalslot)
+    )
+    FROM pg_catalog.pg_stat_database_conflicts AS c
+) END

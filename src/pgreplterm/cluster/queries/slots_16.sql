@@ -1,0 +1,13 @@
+-- conflicting appeared in 16.
+SELECT COALESCE(pg_catalog.json_agg(pg_catalog.json_build_object(
+    'name', s.slot_name,
+    'kind', s.slot_type,
+    'active', s.active,
+    'active_pid', s.active_pid,
+    'restart_lsn', s.restart_lsn,
+    'wal_status', s.wal_status,
+    'safe_wal_size', s.safe_wal_size,
+    'temporary', s.temporary,
+    'conflicting', s.conflicting
+) ORDER BY s.slot_name), '[]')
+FROM pg_catalog.pg_replication_slots AS s
