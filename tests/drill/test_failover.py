@@ -19,12 +19,14 @@ import pytest
 from pgreplterm.cluster.connect import named_target
 from pgreplterm.cluster.model import ClusterSnapshot
 from pgreplterm.cluster.sampler import Sampler
+from pgreplterm.cluster.wal_range import wal_at
 from pgreplterm.drill.report import FailoverReport, as_markdown, save
 from pgreplterm.drill.run import run_failover
 from pgreplterm.errors import ExitCode, PgReplTermError
 from pgreplterm.lab import links
 from pgreplterm.lab.binaries import locate
 from pgreplterm.lab.lab import Lab
+from pgreplterm.wal.changes import changes
 from tests.conftest import MakeLab
 
 Event = dict[str, Any]
@@ -161,6 +163,12 @@ def test_writes_that_no_standby_received_are_counted_as_lost(
     # The old primary's own WAL is the witness: every lost id is a commit past the fork, and there are no others
     # but those whose acknowledgement never arrived.
     assert len(client.lost_ids) <= report.divergent_commits <= len(client.lost_ids) + client.unknown
+    assert (report.predicted_commits, report.predicted_rows) == (report.divergent_commits, report.divergent_commits)
+    kept = json.loads(Path(report.diverged or "").read_text())
+    assert (kept["fork_lsn"], kept["lost"]["commits"]) == (str(report.fork_lsn), report.divergent_commits)
+    assert [table["inserted"] for table in kept["lost"]["tables"] if not table["system"]] == [report.divergent_commits]
+    tail = wal_at(f"{report.diverged}.wal", report.timeline_before)
+    assert changes(tail, report.fork_lsn).commits == report.divergent_commits, "the tail outlives the rewind"
     assert_healthy(lab, report.promoted, 2)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pgreplterm.cluster.model import ClusterSnapshot, Node, NodeState, Role
+from pgreplterm.cluster.model import ClusterSnapshot, LinkKind, Node, NodeState, Role
 
 _GONE = (NodeState.DOWN, NodeState.SILENT, NodeState.STARTING)
 
@@ -40,8 +40,8 @@ def standbys_of(snapshot: ClusterSnapshot, primary: str) -> tuple[Node, ...]:
 
 def bytes_at_risk(snapshot: ClusterSnapshot, primary: str) -> int | None:
     """What the best direct standby lacks of the primary's WAL, in bytes; None when no standby's position is known."""
-    gaps = [link.gaps.flush for link in snapshot.links if link.upstream == primary and link.gaps.flush is not None]
-    return min(gaps, default=None)
+    links = [link for link in snapshot.links if link.upstream == primary and link.kind is LinkKind.STANDBY]
+    return min((link.gaps.flush for link in links if link.gaps.flush is not None), default=None)
 
 
 def primary_is_lost(snapshot: ClusterSnapshot, primary: str) -> bool:

@@ -10,18 +10,19 @@ only then look after the old primary, whose WAL is read before anything may over
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pgreplterm.cluster.connect import named_target
-from pgreplterm.cluster.model import ClusterSnapshot, Node, NodeState
+from pgreplterm.cluster.model import ClusterSnapshot, Node, NodeState, RejoinAction
 from pgreplterm.drill.acks import await_acks
 from pgreplterm.drill.choose import bytes_at_risk, candidates, preflight, primary_is_lost
 from pgreplterm.drill.journal import Journal, Step
 from pgreplterm.drill.loss import client_view
-from pgreplterm.drill.rejoin import Rejoin, Verdict, judge
+from pgreplterm.drill.lost import Forecast, Stopped, foretell, keep
+from pgreplterm.drill.rejoin import Verdict, judge
 from pgreplterm.drill.report import FailoverReport
 from pgreplterm.drill.watch import Watch
 from pgreplterm.errors import DrillFailed
@@ -62,6 +63,9 @@ class Facts:
     timeline_after: int = 0
     fork: LSN | None = None
     verdict: Verdict | None = None
+    flushed: LSN | None = None  # by the promoted standby, before it was
+    forecast: Forecast | None = None
+    diverged: Path | None = None
     rejoin_seconds: float = 0.0
     durations: list[tuple[str, float]] = field(default_factory=list)
 
@@ -69,16 +73,29 @@ class Facts:
 class Failover:
     """One failover of one lab. ``run`` does it all; until the promotion a failure starts the old primary again."""
 
-    def __init__(self, lab: Lab, journal: Journal) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        journal: Journal,
+        see: Callable[[ClusterSnapshot], None],
+        started_at: float,
+        diverged: Path,
+    ) -> None:
+        """see is told every snapshot the drill looks at, in another thread; started_at is in epoch seconds.
+
+        diverged is where the list goes of what only the old primary has.
+        """
+        self._kept = diverged
         self._lab = lab
         self._journal = journal
-        self._facts = Facts(started_at=time.time())
+        self._see = see
+        self._facts = Facts(started_at=started_at)
 
     def run(self) -> FailoverReport:
         """Raises DrillFailed (and what the lab raises); the journal then ends in ``failed``."""
         self._journal.planned(STEPS)
         targets = [named_target(node.name, self._lab.dsn(node.name)) for node in self._lab.nodes]
-        with Watch(targets, PROBE_INTERVAL) as watch:
+        with Watch(targets, PROBE_INTERVAL, self._see) as watch:
             self._preflight(watch)
             with self._probing():
                 self._kill(watch)
@@ -166,6 +183,7 @@ class Failover:
             if not ranked:
                 raise DrillFailed(f"expected a standby on timeline {facts.timeline} to promote; found none.")
             facts.promoted = ranked[0].name
+            facts.flushed = ranked[0].sample.position if ranked[0].sample is not None else None
             step.observe("received WAL: " + ", ".join(f"{node.name} {_position(node)}" for node in ranked))
             facts.promotion_seconds = self._lab.promote(facts.promoted)
             snapshot = watch.until(
@@ -218,12 +236,13 @@ class Failover:
     def _rejoin(self, watch: Watch) -> None:
         facts = self._facts
         with self._step("rejoin") as step:
+            self._keep(step, watch)
             began = time.monotonic()
             self._lab.checkpoint(facts.promoted)
             directory = Path(self._lab.state.node(facts.primary).data_directory)
             assert facts.fork is not None
             facts.verdict = judge(directory, facts.timeline, facts.fork)
-            step.observe(f"{facts.verdict.method}: {facts.verdict.reason}")
+            step.observe(f"{facts.verdict.word}: {facts.verdict.reason}")
             self._bring_back(step, facts.verdict)
             watch.until(
                 lambda now: _all_stream(now, {facts.primary}, facts.timeline_after),
@@ -233,18 +252,30 @@ class Failover:
             facts.rejoin_seconds = time.monotonic() - began
             if dropped := self._lab.drop_unused_slots(facts.primary):
                 step.observe(f"dropped slots of {facts.primary} that nobody uses: {', '.join(dropped)}")
-            step.detail = f"{facts.primary} by {facts.verdict.method} in {facts.rejoin_seconds:.3f} s"
+            step.detail = f"{facts.primary} by {facts.verdict.word} in {facts.rejoin_seconds:.3f} s"
+
+    def _keep(self, step: Step, watch: Watch) -> None:
+        """What was foretold to be lost, and what only the old primary has, before anything overwrites its WAL."""
+        facts = self._facts
+        node = watch.newest().node(facts.promoted)
+        assert node is not None and node.sample is not None and facts.flushed is not None
+        old = Stopped(facts.primary, Path(self._lab.state.node(facts.primary).data_directory), facts.timeline)
+        target = named_target(facts.promoted, self._lab.dsn(facts.promoted))
+        facts.forecast = foretell(old, facts.flushed, target)
+        facts.diverged = keep(old, facts.promoted, node.sample, target, self._kept)
+        if facts.diverged is not None:
+            step.observe(f"what only {facts.primary} has is kept in {facts.diverged}")
 
     def _bring_back(self, step: Step, verdict: Verdict) -> None:
         """Follow or rewind as judged; a rewind that fails leaves a directory nobody may start, so it is rebuilt."""
         old, new = self._facts.primary, self._facts.promoted
-        if verdict.method is Rejoin.REWIND:
+        if verdict.method is RejoinAction.REWIND:
             try:
                 self._lab.rewind(old, new)
             except LabError as error:
                 step.observe(f"pg_rewind failed, rebuilding: {error}")
                 self._lab.rebuild(old, new)
-                self._facts.verdict = Verdict(Rejoin.REBUILD, verdict.end, verdict.beyond, verdict.commits)
+                self._facts.verdict = Verdict(RejoinAction.REBUILD, verdict.end, verdict.beyond, verdict.commits)
         else:
             self._lab.follow(old, new)
         self._lab.start(old)
@@ -273,12 +304,15 @@ class Failover:
             detection_seconds=facts.detected_at - facts.killed_at,
             promotion_seconds=facts.promotion_seconds,
             client=client,
-            rejoin=facts.verdict.method,
+            rejoin=facts.verdict.word,
             rejoin_reason=facts.verdict.reason,
             rejoin_seconds=facts.rejoin_seconds,
             divergent_bytes=facts.verdict.beyond,
             divergent_commits=facts.verdict.commits,
             steps=tuple(facts.durations),
+            predicted_commits=facts.forecast.commits if facts.forecast is not None else None,
+            predicted_rows=facts.forecast.rows if facts.forecast is not None else None,
+            diverged=str(facts.diverged) if facts.diverged is not None else None,
         )
 
 

@@ -4,8 +4,9 @@ Owns: the events and their order on disk. An undo stands in the file before its 
 the file after a crash knows what was under way.
 Must not: do or undo anything.
 
-Events: ``planned`` (detail.steps), ``step_started`` (step, undo), ``observation`` (step, detail), ``step_done`` and
-``step_failed`` (step, detail), then one of ``done`` (report) and ``failed`` (detail). ``t`` is in epoch seconds.
+Events: ``recording`` (path, or detail: why there is none), ``planned`` (detail.steps), ``step_started`` (step, undo),
+``observation`` (step, detail), ``step_done`` and ``step_failed`` (step, detail), then one of ``done`` (report) and
+``failed`` (detail). ``t`` is in epoch seconds.
 """
 
 from __future__ import annotations

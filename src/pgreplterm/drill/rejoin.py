@@ -9,9 +9,9 @@ read as recovery would read them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
+from pgreplterm.cluster.model import RejoinAction
 from pgreplterm.errors import DrillFailed
 from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.rmgr import record_name, rmgr_name
@@ -22,27 +22,24 @@ from pgreplterm.wal.verification import verify_run
 _COMMITS = ("COMMIT", "COMMIT_PREPARED")
 
 
-class Rejoin(StrEnum):
-    """Ways back into the cluster."""
-
-    FOLLOW = "follow"
-    REWIND = "pg_rewind"
-    REBUILD = "rebuild"
-
-
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The way back; end is where the node's WAL ends, beyond the bytes of it past the fork, commits those in them."""
 
-    method: Rejoin
+    method: RejoinAction
     end: LSN
     beyond: int
     commits: int
 
     @property
+    def word(self) -> str:
+        """The way back as reports name it: by the program, where one does it."""
+        return "pg_rewind" if self.method is RejoinAction.REWIND else str(self.method)
+
+    @property
     def reason(self) -> str:
         """Why, in a clause."""
-        if self.method is Rejoin.FOLLOW:
+        if self.method is RejoinAction.FOLLOW:
             return f"its WAL ends at {self.end}, not past the fork"
         return f"it wrote {self.beyond} bytes and {self.commits} commits past the fork, to {self.end}"
 
@@ -56,8 +53,8 @@ def judge(data_directory: Path, timeline: int, fork: LSN) -> Verdict:
     run = _run_at(source, timeline, fork)
     end = verify_run(source, run).end_lsn
     if end <= fork:
-        return Verdict(Rejoin.FOLLOW, end, 0, 0)
-    return Verdict(Rejoin.REWIND, end, end - fork, _commits_past(source, run, fork))
+        return Verdict(RejoinAction.FOLLOW, end, 0, 0)
+    return Verdict(RejoinAction.REWIND, end, end - fork, _commits_past(source, run, fork))
 
 
 def _run_at(source: WalSource, timeline: int, fork: LSN) -> Run:

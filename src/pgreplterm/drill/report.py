@@ -6,6 +6,7 @@ Owns: the figures, each with how it was measured, as JSON, Markdown and text. Mu
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -41,6 +42,10 @@ class FailoverReport:
     divergent_bytes: int
     divergent_commits: int
     steps: tuple[tuple[str, float], ...]
+    recording: str | None = None  # the file to replay
+    predicted_commits: int | None = None
+    predicted_rows: int | None = None
+    diverged: str | None = None  # the file that lists what only the old primary had
 
 
 def as_json(report: FailoverReport) -> dict[str, Any]:
@@ -72,6 +77,10 @@ def as_json(report: FailoverReport) -> dict[str, Any]:
         "divergent_bytes": report.divergent_bytes,
         "divergent_commits": report.divergent_commits,
         "steps": [{"name": name, "seconds": seconds} for name, seconds in report.steps],
+        "recording": report.recording,
+        "predicted_commits": report.predicted_commits,
+        "predicted_rows": report.predicted_rows,
+        "diverged": report.diverged,
     }
 
 
@@ -90,6 +99,11 @@ def figures(report: FailoverReport) -> Iterator[tuple[str, str, str]]:
     yield "Acknowledged", str(client.acked), f"prober's writes; {client.errors} failed, {client.unknown} unknown"
     yield "Lost", _lost(client), f"acknowledged ids that {report.promoted} does not have, read after recovery"
     yield (
+        "Predicted loss",
+        _predicted(report),
+        f"{report.killed}'s WAL past what {report.promoted} had flushed before it was promoted",
+    )
+    yield (
         "At risk before",
         "unknown" if report.at_risk_bytes is None else f"{report.at_risk_bytes} bytes",
         "the primary's position minus the best standby's flush LSN, just before the kill",
@@ -106,6 +120,12 @@ def _lost(client: ClientView) -> str:
     return f"{count} ({shown}{', ...' if count > _IDS_SHOWN else ''})"
 
 
+def _predicted(report: FailoverReport) -> str:
+    if report.predicted_commits is None or report.predicted_rows is None:
+        return "not measured"
+    return f"{report.predicted_commits} commits, {report.predicted_rows} rows"
+
+
 def _ms(seconds: float | None) -> str:
     return "not measured" if seconds is None else f"{seconds * 1000:.0f} ms"
 
@@ -117,6 +137,10 @@ def as_text(report: FailoverReport) -> str:
     lines += [f"  {name:<15} {value:<18} {how}" for name, value, how in figures(report)]
     lines += ["", "  Steps"]
     lines += [f"  {seconds * 1000:>8.0f} ms  {name}" for name, seconds in report.steps]
+    if report.recording is not None:
+        lines += ["", f"  Recorded: pgreplterm replay {shlex.quote(report.recording)}"]
+    if report.diverged is not None:
+        lines += ["", f"  What only {report.killed} had: {report.diverged}, its WAL beside it"]
     return "\n".join(lines)
 
 
@@ -136,9 +160,17 @@ def as_markdown(report: FailoverReport) -> str:
         "| step | ms |",
         "| --- | ---: |",
         *(f"| {name} | {seconds * 1000:.0f} |" for name, seconds in report.steps),
+        *(() if report.recording is None else ("", f"Recorded: `pgreplterm replay {shlex.quote(report.recording)}`")),
+        *(() if report.diverged is None else ("", f"What only {report.killed} had: `{report.diverged}`")),
         "",
     ]
     return "\n".join(lines)
+
+
+def place_of(folder: Path, lab: str, started_at: float) -> Path:
+    """The folder below folder that one drill's report and recording lie in (started_at in epoch seconds)."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(started_at))
+    return folder / f"{stamp}-failover-{lab}"
 
 
 def save(report: FailoverReport, folder: Path) -> tuple[Path, Path]:
@@ -146,8 +178,7 @@ def save(report: FailoverReport, folder: Path) -> tuple[Path, Path]:
 
     Raises PgReplTermError when they cannot be written.
     """
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(report.started_at))
-    place = folder / f"{stamp}-failover-{report.lab}"
+    place = place_of(folder, report.lab, report.started_at)
     try:
         place.mkdir(parents=True, exist_ok=True)
         (place / "report.json").write_text(json.dumps(as_json(report), indent=2) + "\n", encoding="utf-8")

@@ -8,14 +8,17 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pgreplterm.drill.failover import Failover
+from pgreplterm.drill.film import Film
 from pgreplterm.drill.journal import Journal
-from pgreplterm.drill.report import FailoverReport, as_json
+from pgreplterm.drill.report import FailoverReport, as_json, place_of
 from pgreplterm.errors import DrillFailed, PgReplTermError
 from pgreplterm.lab.lab import Lab
 
@@ -23,15 +26,23 @@ _LOCK = ".drill"
 Listener = Callable[[dict[str, Any]], None]
 
 
-def run_failover(lab: Lab, journal_path: Path, listen: Listener) -> FailoverReport:
-    """Run the failover drill on a lab.
+def run_failover(lab: Lab, journal_path: Path, listen: Listener, reports: Path | None = None) -> FailoverReport:
+    """Run the failover drill on a lab, recording it beside its report-to-be below reports, else beside the journal.
 
     Raises PgReplTermError when another drill runs there, DrillFailed when a step fails; the journal says which.
     """
-    with _only_drill(lab):
-        journal = Journal(journal_path, listen)
+    started_at = time.time()
+    kept = _kept_path(lab, journal_path, reports, started_at)
+    with _only_drill(lab), closing(Film(_film_path(lab, journal_path, reports, started_at), lab.name)) as film:
+
+        def tell(event: dict[str, Any]) -> None:
+            film.mark(narration(event) or _last_words(event), event["t"])
+            listen(event)
+
+        journal = Journal(journal_path, tell)
         try:
-            report = Failover(lab, journal).run()
+            journal.write("recording", **film.event())
+            report = replace(Failover(lab, journal, film.see, started_at, kept).run(), recording=film.name)
             journal.write("done", report=as_json(report))
         except KeyboardInterrupt:
             journal.write("failed", detail="interrupted")
@@ -47,6 +58,24 @@ def run_failover(lab: Lab, journal_path: Path, listen: Listener) -> FailoverRepo
         finally:
             journal.close()
     return report
+
+
+def _film_path(lab: Lab, journal_path: Path, reports: Path | None, started_at: float) -> Path:
+    if reports is None:
+        return journal_path.with_suffix(".recording")
+    return place_of(reports, lab.name, started_at) / "recording"
+
+
+def _kept_path(lab: Lab, journal_path: Path, reports: Path | None, started_at: float) -> Path:
+    if reports is None:
+        return journal_path.with_suffix(".diverged.json")
+    return place_of(reports, lab.name, started_at) / "diverged.json"
+
+
+def _last_words(event: dict[str, Any]) -> str | None:
+    if event["event"] == "failed":
+        return f"the drill failed: {event['detail']}"
+    return "the drill is done" if event["event"] == "done" else None
 
 
 @contextmanager

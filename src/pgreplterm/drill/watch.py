@@ -20,9 +20,13 @@ from pgreplterm.errors import DrillFailed
 class Watch:
     """Samples targets every interval seconds until left; a context manager."""
 
-    def __init__(self, targets: Sequence[Target], interval: float) -> None:
+    def __init__(
+        self, targets: Sequence[Target], interval: float, see: Callable[[ClusterSnapshot], None] = lambda _: None
+    ) -> None:
+        """see is told every snapshot, in the watch's own thread; it must not raise."""
         self._targets = targets
         self._interval = interval
+        self._see = see
         self._news = threading.Condition()
         self._latest: ClusterSnapshot | None = None
         self._error: BaseException | None = None
@@ -77,6 +81,7 @@ class Watch:
         self._task = asyncio.current_task()
         async with Sampler(self._targets, self._interval) as sampler:
             async for snapshot in sampler.snapshots():
+                self._see(snapshot)
                 with self._news:
                     self._latest = snapshot
                     self._news.notify_all()
