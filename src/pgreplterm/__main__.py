@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pgreplterm.cli.terminal import Prepare
     from pgreplterm.cluster.connect import Target
     from pgreplterm.lab.lab import Lab
+    from pgreplterm.recording.reader import Recording
 
 
 class _Screens:
@@ -34,6 +35,14 @@ class _Screens:
         source = LabSource(title, prepare, interval)
         status = tui.run(source, drills=True, lab_name=title, options=TuiOptions(ascii_only=ascii_only or None))
         return status, source.finish()
+
+    def watch_recording(self, recording: Recording, number: int, ascii_only: bool) -> int:
+        from pgreplterm import tui
+        from pgreplterm.tui.options import TuiOptions
+        from pgreplterm.tui.replay import Player
+
+        options = TuiOptions(ascii_only=ascii_only or None)
+        return tui.run(Player(recording, number), drills=False, lab_name=None, options=options)
 
 
 def main() -> None:

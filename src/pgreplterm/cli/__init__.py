@@ -23,13 +23,27 @@ _BROKEN_PIPE = 128 + 13
 
 class _Commands(LazyGroup):
     places: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "check": ("pgreplterm.cli.check:check", "Judge a cluster once, as a monitoring plugin: exit 0 to 3"),
+        "config": ("pgreplterm.cli.config:config", "Profiles and settings: show, validate, init, path"),
         "demo": ("pgreplterm.cli.demo:demo", "lab up + load + terminal; without a terminal the same run headless"),
         "drill": ("pgreplterm.cli.drill:drill", "Rehearse failures on a lab, with a measured report"),
+        "export": ("pgreplterm.cli.export:export", "Every figure as OpenMetrics, for Prometheus"),
+        "info": ("pgreplterm.cli.info:info", "Versions and the terminal, for a bug report"),
         "lab": ("pgreplterm.cli.lab:lab", "Clusters of our own: up, ls, status, psql, stop, start, kill, down"),
+        "lag": ("pgreplterm.cli.lag:lag", "Bytes and time behind by stage, rates, catch-up, percentiles"),
+        "record": ("pgreplterm.cli.record:record", "Write what a cluster does, tick by tick, into a file"),
+        "replay": ("pgreplterm.cli.replay:replay", "Go through a recording in the terminal, forward and backward"),
+        "slots": ("pgreplterm.cli.slots:slots", "Who holds back WAL, how much, and how near to be lost"),
         "status": ("pgreplterm.cli.status:status", "Who is primary, who follows, how far behind"),
-        "wal": ("pgreplterm.cli.wal:wal", "Read WAL: ls, dump, stat, verify, page"),
+        "timeline": ("pgreplterm.cli.timeline:timeline", "Timelines, forks, and how each node may follow again"),
+        "wal": ("pgreplterm.cli.wal:wal", "Read WAL: ls, dump, stat, verify, page; risk, why, diverged"),
         "watch": ("pgreplterm.cli.watch:watch", "The terminal (also what plain `pgreplterm DSN` opens)"),
     }
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """An option that is not the program's own is the terminal's: its name may be left out."""
+        is_watch = bool(args) and args[0].startswith("-") and args[0] not in ("--version", "-h", "--help")
+        return super().parse_args(ctx, ["watch", *args] if is_watch else args)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -50,7 +64,7 @@ class _Commands(LazyGroup):
 @click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="pgreplterm", message="%(prog)s %(version)s")
 @click.pass_context
-def cli(ctx: click.Context) -> None:
+def cli(ctx: click.Context) -> Any:
     """PostgreSQL physical replication: live, down to the WAL, and rehearsed.
 
     Without a command, or with DSNs, opens the terminal.
@@ -58,7 +72,9 @@ def cli(ctx: click.Context) -> None:
     if ctx.invoked_subcommand is None:
         watch = cli.get_command(ctx, "watch")
         assert watch is not None
-        ctx.invoke(watch)
+        with watch.make_context("watch", [], parent=ctx) as own:  # ctx.invoke would not look at the configuration
+            return watch.invoke(own)
+    return None
 
 
 def run(argv: Sequence[str], terminal: Any = None) -> int:

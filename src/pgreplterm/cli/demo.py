@@ -142,7 +142,7 @@ def _drill(lab: Lab) -> FailoverReport:
     from pgreplterm.drill.places import state_folder
     from pgreplterm.drill.report import save
 
-    report = run_narrated(lab, lab.directory / "drill.jsonl")
+    report = run_narrated(lab, lab.directory / "drill.jsonl", state_folder() / "reports")
     try:
         paths = save(report, state_folder() / "reports")
     except PgReplTermError as error:

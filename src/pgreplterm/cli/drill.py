@@ -81,14 +81,14 @@ def run(
     _confirm(lab.name, kind, typed)
     folder = writable(report_dir or state_folder() / "reports", "--report-dir")
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    report = run_narrated(lab, journal or state_folder() / "drills" / f"{stamp}-{kind}-{lab.name}.jsonl")
+    report = run_narrated(lab, journal or state_folder() / "drills" / f"{stamp}-{kind}-{lab.name}.jsonl", folder)
     paths = save(report, folder)
     click.echo(json.dumps(report_document(report), indent=2) if as_json else as_text(report))
     click.echo(f"saved {paths[0]} and {paths[1].name}", err=True)
 
 
-def run_narrated(lab: Lab, journal: Path) -> FailoverReport:
-    """Run the failover drill with its steps on stderr."""
+def run_narrated(lab: Lab, journal: Path, reports: Path) -> FailoverReport:
+    """Run the failover drill with its steps on stderr; its recording goes where its report will go below reports."""
     from pgreplterm.drill.run import narration, run_failover
 
     def tell(event: dict[str, object]) -> None:
@@ -96,7 +96,7 @@ def run_narrated(lab: Lab, journal: Path) -> FailoverReport:
         if line is not None:
             click.echo(line, err=True)
 
-    return run_failover(lab, journal, tell)
+    return run_failover(lab, journal, tell, reports)
 
 
 def _confirm(lab: str, kind: str, typed: str | None) -> None:

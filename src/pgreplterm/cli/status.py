@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pgreplterm.cli.configured import limits
+from pgreplterm.cli.replayed import replay_options
 from pgreplterm.cli.tables import aligned
 from pgreplterm.cli.watching import View, Watching, look, server_options, view_options, watched
 
@@ -25,11 +27,12 @@ Row = Sequence[str]
 @click.command()
 @server_options
 @view_options
+@replay_options
 def status(dsns: tuple[str, ...], lab_name: str | None, as_json: bool, watch: bool, interval: float) -> int:
     """Topology, lag and slots of a cluster, once.
 
-    A DSN is whatever psql takes; one that names several hosts stands for all of them. Without any, PG*
-    variables and libpq's defaults are used.
+    A DSN is whatever psql takes; one that names several hosts stands for all of them. Without any, it is
+    the profile's servers, or else those of PG* variables and libpq's defaults.
 
     Exits 0 when all is well, 1 on a finding, 3 when no server answers, 4 when privileges hide the answer.
     """
@@ -39,8 +42,9 @@ def status(dsns: tuple[str, ...], lab_name: str | None, as_json: bool, watch: bo
 
 def _document(snapshot: ClusterSnapshot) -> dict[str, Any]:
     from pgreplterm.cluster.serialize import snapshot_document
+    from pgreplterm.cluster.verdict import verdict
 
-    return snapshot_document(snapshot)
+    return snapshot_document(snapshot, verdict(snapshot, limits()))
 
 
 def table_lines(snapshot: ClusterSnapshot) -> list[str]:
@@ -51,10 +55,11 @@ def table_lines(snapshot: ClusterSnapshot) -> list[str]:
     lines = aligned(_HEADINGS, _node_rows(snapshot), _RIGHT)
     if slots := _slot_rows(snapshot):
         lines += ["", *aligned(_SLOT_HEADINGS, slots, _RIGHT)]
-    return [*lines, "", printable(verdict(snapshot).line)]
+    return [*lines, "", printable(verdict(snapshot, limits()).line)]
 
 
 def _node_rows(snapshot: ClusterSnapshot) -> list[Row]:
+    from pgreplterm.cluster.model import LinkKind
     from pgreplterm.cluster.topology import depths
     from pgreplterm.cluster.words import lag_cells, lag_time, printable, size, sync_cell
 
@@ -72,7 +77,8 @@ def _node_rows(snapshot: ClusterSnapshot) -> list[Row]:
             sync, state = link.sender.sync_state or "?", link.sender.state or "?"
             name = f"{printable(link.downstream)} (of {printable(link.upstream)}, not watched)"
             cells = (size(link.gaps.unsent), size(link.gaps.flush), size(link.gaps.replay), lag_time(link))
-            rows.append((name, "-", state, sync, "?", *cells))
+            role = "-" if link.kind is LinkKind.STANDBY else str(link.kind)
+            rows.append((name, role, state, sync, "?", *cells))
     return rows
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from pgreplterm.cluster.connect import Target
     from pgreplterm.lab.lab import Lab
+    from pgreplterm.recording.reader import Recording
 
 Prepare = Callable[[Callable[[str], None]], "Lab"]
 
@@ -26,6 +27,10 @@ class Terminal(Protocol):
 
     def watch_lab(self, title: str, prepare: Prepare, interval: float, ascii_only: bool) -> tuple[int, Lab | None]:
         """A lab, which prepare returns, building it first if it must; and that lab, if it came up."""
+        ...
+
+    def watch_recording(self, recording: Recording, number: int, ascii_only: bool) -> int:
+        """A recording, from the snapshot of that number on."""
         ...
 
 

@@ -7,18 +7,25 @@ from __future__ import annotations
 
 import click
 
+from pgreplterm.cli.configured import profile_option
 from pgreplterm.cli.terminal import Terminal, is_interactive
+from pgreplterm.cli.watching import watched
 from pgreplterm.errors import PgReplTermError
 
 
 @click.command()
 @click.argument("dsns", nargs=-1, metavar="[DSN]...")
 @click.option("--lab", "lab_name", metavar="NAME", help="Watch this lab; drills may run on it.")
+@profile_option
 @click.option("--interval", type=click.FloatRange(min=0.1), default=1.0, show_default=True, help="Seconds a tick.")
-@click.option("--ascii", "ascii_only", is_flag=True, help="No glyphs beyond ASCII.")
+@click.option("--ascii/--no-ascii", "ascii_only", default=False, help="Draw with ASCII only.  [default: by the locale]")
 @click.pass_obj
 def watch(terminal: Terminal, dsns: tuple[str, ...], lab_name: str | None, interval: float, ascii_only: bool) -> int:
-    """Watch a cluster in the terminal. A DSN is whatever psql takes; none means PG* variables and libpq's defaults."""
+    """Watch a cluster in the terminal.
+
+    A DSN is whatever psql takes; one that names several hosts stands for all of them. Without any, it is the profile's
+    servers, or else those of PG* variables and libpq's defaults.
+    """
     if lab_name is not None and dsns:
         raise click.UsageError("--lab and DSN arguments exclude each other")
     if not is_interactive():
@@ -30,7 +37,5 @@ def watch(terminal: Terminal, dsns: tuple[str, ...], lab_name: str | None, inter
 
         lab = Lab.load(lab_name)
         return terminal.watch_lab(lab_name, lambda _: lab, interval, ascii_only)[0]
-    from pgreplterm.cluster.connect import targets
-
-    watched = targets(dsns)
-    return terminal.watch_servers(watched, watched[0].address, interval, ascii_only)
+    servers = watched(dsns, None)
+    return terminal.watch_servers(servers, servers[0].address, interval, ascii_only)

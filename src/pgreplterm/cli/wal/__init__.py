@@ -15,11 +15,14 @@ from pgreplterm.cli.lazy import LazyGroup
 
 class _Commands(LazyGroup):
     places: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "diverged": ("pgreplterm.cli.wal.diverged:diverged", "What an old primary wrote that nobody else has"),
         "dump": ("pgreplterm.cli.wal.dump:dump", "Records as that major's pg_waldump prints them"),
         "ls": ("pgreplterm.cli.wal.ls:list_segments", "The segments, and what their first page says"),
         "page": ("pgreplterm.cli.wal.page:page", "The pages that a record's full-page images restore"),
+        "risk": ("pgreplterm.cli.wal.risk:risk", "What promoting each standby now would lose"),
         "stat": ("pgreplterm.cli.wal.stat:stat", "Records and bytes by kind, relation, transaction, time"),
         "verify": ("pgreplterm.cli.wal.verify:verify", "Every CRC and the chain; what is damaged, how it ends"),
+        "why": ("pgreplterm.cli.wal.why:why", "Why a standby is behind, and what it has not replayed"),
     }
 
 
