@@ -57,7 +57,6 @@ def sample(name: str, *, primary: bool = False, timeline: int = 1, position: LSN
         primary_conninfo_host=None if primary else "pg1",
         primary_conninfo_port=None if primary else 5432,
         synchronous_standby_names="",
-        missing_privilege=None,
         senders=(),
         receiver=None if primary else receiver,
         slots=(Slot(name, "physical", True, 4711, position, 0, "reserved", None),) if primary else (),

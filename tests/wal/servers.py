@@ -34,6 +34,7 @@ _STARTUP_SECONDS = 30.0
 # Durability is not under test and the socket is the only door: each server lives a few seconds on tmpfs.
 _SETTINGS: dict[str, Any] = {
     "fsync": "off",
+    "dynamic_shared_memory_type": "mmap",  # in the data directory: a killed server leaves nothing in /dev/shm
     "synchronous_commit": "off",
     "listen_addresses": "",
     "shared_buffers": "8MB",

@@ -42,6 +42,18 @@ HOMES = {
     "events": ("pgreplterm.tui.events.screen", "EventsPlace"),
 }
 SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+PLAYER_KEYS = (  # key, method of the player with its argument, description, name of the key, whether always shown
+    ("right", "step', 1", "forward", "Right", True),
+    ("left", "step', -1", "back", "Left", True),
+    ("n", "seek_mark', 1", "next mark", "n", True),
+    ("p", "seek_mark', -1", "mark before", "p", False),
+    ("full_stop", "skip', 10", "10 s forward", ".", False),
+    ("comma", "skip', -10", "10 s back", ",", False),
+    ("right_square_bracket", "change_speed', 1", "faster", "]", False),
+    ("left_square_bracket", "change_speed', -1", "slower", "[", False),
+    ("less_than_sign", "seek_end', -1", "first snapshot", "<", False),
+    ("greater_than_sign", "seek_end', 1", "last snapshot", ">", False),
+)
 FULL = 15  # queued terminal writes beyond which a frame is dropped; at 30 Textual would block the loop
 
 
@@ -83,6 +95,8 @@ class ReplTermApp(App[None]):
             runner=runner or DrillRunner(),
             wal_path=options.wal_path,
         )
+        for key, action, what, name, show in PLAYER_KEYS if self.desk.player is not None else ():
+            self.bind(key, f"play('{action})", description=what, key_display=name, show=show)
         for mode, home in HOMES.items():
             self.add_mode(mode, partial(self._open, *home))
 
@@ -137,8 +151,16 @@ class ReplTermApp(App[None]):
         await self.switch_mode(mode)
 
     def action_pause(self) -> None:
-        """Hold the display; collection goes on."""
-        self.desk.paused = not self.desk.paused
+        """Hold the display; collection goes on. A recording itself is held, or goes on."""
+        if self.desk.player is not None:
+            self.desk.player.toggle()
+        else:
+            self.desk.paused = not self.desk.paused
+        self._show()
+
+    def action_play(self, move: str, count: int) -> None:
+        """Through a recording: move is a method of its player."""
+        getattr(self.desk.player, move)(count)
         self._show()
 
     def action_help(self) -> None:

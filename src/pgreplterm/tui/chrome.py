@@ -7,12 +7,14 @@ Must not: hold state; they are built from the desk and from the bindings in forc
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
+from datetime import datetime
 
 from textual.binding import ActiveBinding
 
 from pgreplterm.cluster.model import ClusterSnapshot, NodeState
 from pgreplterm.tui.desk import Desk
 from pgreplterm.tui.ink import Ink, Row, Span, fit, row, spread
+from pgreplterm.tui.replay import Player
 from pgreplterm.tui.strips import Lines
 
 PLACES = (
@@ -54,13 +56,7 @@ def server_versions(snapshot: ClusterSnapshot) -> str:
 def header_row(desk: Desk, width: int) -> Row:
     """Name, permission, version, nodes up, whether the evidence is fresh."""
     view = desk.view
-    armed = desk.drills_armed and desk.owned_lab is not None
-    left = row(
-        " ",
-        ("pgreplterm", Ink.BOLD),
-        f"  {view.title}  ",
-        ("DRILLS ARMED", Ink.WARNING) if armed else ("READ-ONLY", Ink.DIM),
-    )
+    left = row(" ", ("pgreplterm", Ink.BOLD), f"  {view.title}  ", _permission(desk))
     right: list[str | Span] = []
     if view.snapshot is not None:
         nodes = view.snapshot.nodes
@@ -71,12 +67,21 @@ def header_row(desk: Desk, width: int) -> Row:
     return spread(left, row(*right, " "), width)
 
 
+def _permission(desk: Desk) -> Span:
+    if desk.player is not None:
+        return "RECORDING", Ink.WARNING
+    armed = desk.drills_armed and desk.owned_lab is not None
+    return ("DRILLS ARMED", Ink.WARNING) if armed else ("READ-ONLY", Ink.DIM)
+
+
 def _freshness(desk: Desk) -> Span:
     silence = desk.view.silence(desk.clock())
     if desk.view.fatal:
         return "stopped", Ink.CRITICAL
     if desk.view.snapshot is None:
         return "waiting", Ink.DIM
+    if desk.player is not None:
+        return ("playing", Ink.PLAIN) if desk.player.playing else ("paused", Ink.PLAIN)
     if silence is not None:
         return f"{desk.glyphs.stale} nothing new for {coarse(silence)}", Ink.WARNING
     if desk.paused:
@@ -115,6 +120,15 @@ def keys_row(bindings: Iterable[ActiveBinding], refused: Container[str], width: 
 def _key(active: ActiveBinding) -> str:
     binding = active.binding
     return f"{binding.key_display or KEY_NAMES.get(binding.key, binding.key)} {binding.description}  "
+
+
+def play_row(player: Player) -> Row:
+    """The shown snapshot's instant by this machine's clock, its number, the speed, the mark that was passed."""
+    clock = datetime.fromtimestamp(player.at).isoformat(" ", "milliseconds")
+    mark = player.mark
+    passed = "" if mark is None else f"  #{mark[0]} {mark[1]}"
+    where = f"  {player.number + 1}/{len(player)}  {player.speed:g}x"
+    return row(" ", (clock, Ink.WARNING), where, (passed, Ink.DIM))
 
 
 class Header(Lines):
@@ -167,3 +181,15 @@ class Rule(Lines):
         glyph = self._desk.glyphs.rule
         text = f"{glyph}{glyph} {self.title} " if self.title else ""
         return [row((text + glyph * max(width - len(text), 0), Ink.DIM))]
+
+
+class PlayLine(Lines):
+    """In place of a rule: where in a recording the screen is."""
+
+    def __init__(self, player: Player) -> None:
+        super().__init__()
+        self._player = player
+
+    def build(self, width: int) -> Sequence[Row]:
+        """One row."""
+        return [fit(play_row(self._player), width)]

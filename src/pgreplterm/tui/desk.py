@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pgreplterm.tui.drills.runner import DrillRunner
 from pgreplterm.tui.glyphs import Glyphs
+from pgreplterm.tui.replay import Player
 from pgreplterm.tui.sources import ClusterSource
 from pgreplterm.tui.view import ClusterView
 
@@ -30,6 +31,11 @@ class Desk:
     wal_path: Path | None = None
     clock: Callable[[], float] = time.monotonic
     paused: bool = False
+
+    @property
+    def player(self) -> Player | None:
+        """What moves through the recording, when the source is one."""
+        return self.source if isinstance(self.source, Player) else None
 
     @property
     def owned_lab(self) -> str | None:

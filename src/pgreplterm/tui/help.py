@@ -7,6 +7,7 @@ Must not: list a key by hand.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -15,6 +16,9 @@ from textual.screen import ModalScreen
 
 from pgreplterm.tui.ink import BLANK, Ink, Row, fit, row
 from pgreplterm.tui.strips import Lines
+
+FRAME = 4  # rows around the keys
+COLUMN = 40  # cells
 
 
 class HelpRows(Lines):
@@ -33,12 +37,21 @@ class HelpRows(Lines):
         self._keys = [(", ".join(names), what, on) for what, (names, on) in keys.items()]
 
     def build(self, width: int) -> Sequence[Row]:
-        """Keys in the order of the bindings."""
-        rows = [row((" KEYS HERE", Ink.BOLD), "     lower case looks, UPPER CASE acts"), BLANK]
-        for names, what, on in self._keys:
-            ink = Ink.PLAIN if on else Ink.DIM
-            rows.append(fit(row((f" {names:<20} ", Ink.KEY if on else Ink.DIM), (what, ink)), width))
-        return [*rows, BLANK, row((" Esc back", Ink.DIM))]
+        """Keys in the order of the bindings, in two columns where one is too long for the screen."""
+        heading = row((" KEYS HERE", Ink.BOLD), "     lower case looks, UPPER CASE acts")
+        room = self.app.size.height - FRAME
+        fits = len(self._keys) <= room or width < 2 * COLUMN
+        rows = [fit(_key_row(key, 20), width) for key in self._keys]
+        if not fits:
+            half = (len(self._keys) + 1) // 2
+            narrow = [fit(_key_row(key, 17), COLUMN) for key in self._keys]
+            rows = [left + right for left, right in zip_longest(narrow[:half], narrow[half:], fillvalue=BLANK)]
+        return [heading, BLANK, *rows, BLANK, row((" Esc back", Ink.DIM))]
+
+
+def _key_row(key: tuple[str, str, bool], width: int) -> Row:
+    names, what, on = key
+    return row((f" {names:<{width}} ", Ink.KEY if on else Ink.DIM), (what, Ink.PLAIN if on else Ink.DIM))
 
 
 class HelpPage(ModalScreen[None]):

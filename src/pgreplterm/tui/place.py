@@ -11,7 +11,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.screen import Screen
 
-from pgreplterm.tui.chrome import Header, Keys, Rule, Tabs
+from pgreplterm.tui.chrome import Header, Keys, PlayLine, Rule, Tabs
 from pgreplterm.tui.desk import Desk
 from pgreplterm.tui.strips import Lines
 
@@ -31,7 +31,7 @@ class Place(Screen[None]):
         """The frame around the body."""
         yield Header(self.desk)
         yield Tabs(self.mode)
-        yield Rule(self.desk)
+        yield Rule(self.desk) if self.desk.player is None else PlayLine(self.desk.player)
         yield from self.body()
         yield Keys(self.desk)
 

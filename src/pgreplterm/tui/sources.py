@@ -1,5 +1,7 @@
 """Where the terminal's snapshots come from: servers named by DSN, or a lab that may still be coming up.
 
+(A recording is the third: ``replay.Player``.)
+
 Owns: the ``ClusterSource`` protocol and its two implementations. A source never raises into the screen: what goes
 wrong becomes a ``Trouble`` event, and the stream goes on.
 Must not: draw, or judge a snapshot.
@@ -9,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +19,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from pgreplterm.cluster.model import ClusterSnapshot
 from pgreplterm.errors import PgReplTermError
+from pgreplterm.tui.risk import AFAR, NEARBY, RiskTeller
 
 if TYPE_CHECKING:
     from pgreplterm.cluster.connect import Target
+    from pgreplterm.cluster.risk_watch import AtRisk
     from pgreplterm.lab.lab import Lab
 
 RETRY_AFTER = 2.0  # seconds between attempts to sample again after the sampler itself failed
@@ -40,6 +44,13 @@ class Sampled:
 
 
 @dataclass(frozen=True, slots=True)
+class Risked:
+    """What promoting each candidate, by name, would have lost a moment ago."""
+
+    risks: Mapping[str, AtRisk]
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """Something failed; fatal means that no snapshot will ever follow."""
 
@@ -47,7 +58,23 @@ class Trouble:
     fatal: bool = False
 
 
-SourceEvent = Progress | Sampled | Trouble
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A named instant of a recording (epoch seconds)."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Jumped:
+    """The source is somewhere else now: what was seen before is void, and this leads to where it is."""
+
+    events: tuple[Seen, ...]
+
+
+Seen = Sampled | Marked | Trouble
+SourceEvent = Progress | Seen | Jumped | Risked
 
 
 class ClusterSource(Protocol):
@@ -70,15 +97,24 @@ class ClusterSource(Protocol):
         ...
 
 
-async def sampled(targets: Sequence[Target], interval: float) -> AsyncIterator[SourceEvent]:
-    """Snapshots of these servers for ever; a failing sampler is reported and started again."""
+async def sampled(targets: Sequence[Target], interval: float, bytes_a_look: int = NEARBY) -> AsyncIterator[SourceEvent]:
+    """Snapshots of these servers for ever; a failing sampler is reported and started again.
+
+    bytes_a_look is how much WAL is read beside each at most, to tell what is at risk.
+    """
     from pgreplterm.cluster.sampler import Sampler
 
+    teller = RiskTeller(bytes_a_look)
     while True:
         try:
-            async with aclosing(Sampler(targets, interval).snapshots()) as snapshots:
+            sampler = Sampler(targets, interval)
+            async with aclosing(sampler.snapshots()) as snapshots:
                 async for snapshot in snapshots:
                     yield Sampled(snapshot)
+                    if (risks := teller.tell(snapshot, sampler.targets)) is not None:
+                        yield Risked(risks)
+                    if (defect := teller.defect()) is not None:
+                        yield Trouble(defect)
         except PgReplTermError as error:
             yield Trouble(str(error))
         except Exception as error:  # any defect in a poller is an event line, never the end of the screen
@@ -97,7 +133,7 @@ class DsnSource:
 
     def events(self) -> AsyncIterator[SourceEvent]:
         """Snapshots from the first tick on."""
-        return sampled(self.targets, self.interval)
+        return sampled(self.targets, self.interval, AFAR)
 
     def data_directory(self, node: str) -> Path | None:  # noqa: ARG002
         """Unknown: a DSN says nothing about files."""

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pgreplterm.cluster.history import LagHistory
 from pgreplterm.cluster.model import ClusterSnapshot
 from pgreplterm.tui.overview.changes import Change, Weight, changes
-from pgreplterm.tui.sources import Progress, Sampled, SourceEvent, Trouble
+from pgreplterm.tui.sources import Jumped, Marked, Progress, Risked, Sampled, SourceEvent, Trouble
+
+if TYPE_CHECKING:
+    from pgreplterm.cluster.risk_watch import AtRisk
 
 KEPT_EVENTS = 500
 STALE_AFTER = 3.0  # ticks without a snapshot before the screen says so
@@ -31,6 +36,7 @@ class ClusterView:
     events: deque[Change] = field(default_factory=lambda: deque(maxlen=KEPT_EVENTS))
     fatal: str | None = None
     received_at: float | None = None  # monotonic
+    risks: Mapping[str, AtRisk] = field(default_factory=dict)  # by node; empty where WAL is not read
 
     def take(self, event: SourceEvent) -> None:
         """Fold one event in."""
@@ -39,6 +45,15 @@ class ClusterView:
                 self.progress.append(text)
             case Sampled(snapshot):
                 self._sampled(snapshot)
+            case Marked(at, text):
+                self.events.append(Change(at, Weight.NOTE, f"mark: {text}"))
+            case Risked(risks):
+                self.risks = risks
+            case Jumped(events):
+                self.snapshot, self.history, self.risks = None, LagHistory(), {}
+                self.events.clear()
+                for each in events:
+                    self.take(each)
             case Trouble(text, fatal):
                 self.note(Weight.WARNING, text)
                 if fatal:

@@ -7,6 +7,7 @@ Must not: compute; a stage whose position is unknown is ``?``.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from pgreplterm.cluster import words
 from pgreplterm.cluster.model import ClusterSnapshot, Link, Node, NodeSample, Slot
@@ -16,12 +17,18 @@ from pgreplterm.tui.ink import BLANK, Ink, Row, row, wrap
 from pgreplterm.tui.overview.table import state_span
 from pgreplterm.wal.lsn import LSN
 
+if TYPE_CHECKING:
+    from pgreplterm.cluster.risk_watch import AtRisk
+
 LABEL = 10
+WHY = 3  # rows; a refusal says at length what to grant, and `wal risk` says all of it
 QUIET = 15.0  # seconds; the default status interval is 10
 
 
-def card_rows(snapshot: ClusterSnapshot, node: Node, width: int, glyphs: Glyphs) -> list[Row]:
-    """Identity, state, the stages of its link, its slots, what it cannot tell."""
+def card_rows(
+    snapshot: ClusterSnapshot, node: Node, width: int, glyphs: Glyphs, at_risk: AtRisk | None = None
+) -> list[Row]:
+    """Identity, state, the stages of its link, what promoting it would lose, its slots, what it cannot tell."""
     rows = [
         row(" ", (node.name, Ink.BOLD), f"  {node.role}"),
         row(" ", state_span(node, glyphs, snapshot.taken_at)),
@@ -34,6 +41,8 @@ def card_rows(snapshot: ClusterSnapshot, node: Node, width: int, glyphs: Glyphs)
     link = snapshot.link_to(node.name)
     if link is not None:
         rows += [BLANK, *_link_rows(link)]
+    if at_risk is not None:
+        rows += [BLANK, *_risk_rows(at_risk, width)]
     if node.sample is not None and node.sample.slots:
         rows += [BLANK, row((" SLOTS", Ink.BOLD)), *map(_slot_row, node.sample.slots)]
     if node.sample is not None and node.sample.missing_privilege:
@@ -71,6 +80,16 @@ def _link_rows(link: Link) -> Iterator[Row]:
     if sender is not None:
         yield _fact("sync", f"{sender.sync_state or '?'}, slot {sender.slot_name or 'none'}")
     yield _fact("evidence", _age(link.evidence_age))
+
+
+def _risk_rows(at_risk: AtRisk, width: int) -> Iterator[Row]:
+    from pgreplterm.cluster.risk_words import at_risk_phrase
+
+    yield row((" AT RISK NOW", Ink.BOLD), (f"  {words.size(at_risk.gap)}", Ink.DIM))
+    is_lost = at_risk.lost is not None and at_risk.lost.commits > 0
+    yield from wrap(at_risk_phrase(at_risk), width - 2, Ink.WARNING if is_lost else Ink.PLAIN, indent=" ")
+    if at_risk.lost is None and at_risk.unknown is not None:
+        yield from wrap(words.printable(at_risk.unknown), width - 2, Ink.DIM, indent=" ")[:WHY]
 
 
 def _age(seconds: float | None) -> str:

@@ -26,7 +26,12 @@ def series(desk: Desk, count: int) -> list[Graph]:
     if snapshot is None:
         return []
     return [
-        Graph(node.name, columns(desk.view.history.replay(node.name), snapshot.taken_at, WINDOW, count))
+        Graph(
+            node.name,
+            columns(
+                desk.view.history.replay(node.name, since=snapshot.taken_at - WINDOW), snapshot.taken_at, WINDOW, count
+            ),
+        )
         for node in snapshot.nodes
         if node.role is not Role.PRIMARY
     ]

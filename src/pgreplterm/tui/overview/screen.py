@@ -112,7 +112,10 @@ class NodeCard(Lines):
     def build(self, width: int) -> Sequence[Row]:
         """The card, or nothing before the first tick."""
         snapshot, node = self._desk.view.snapshot, self._table.node
-        return [] if snapshot is None or node is None else card_rows(snapshot, node, width, self._desk.glyphs)
+        if snapshot is None or node is None:
+            return []
+        at_risk = self._desk.view.risks.get(node.name)
+        return card_rows(snapshot, node, width, self._desk.glyphs, at_risk)
 
 
 class EventTail(Lines):
