@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pgreplterm.cli.terminal import Prepare
+    from pgreplterm.cli.terminal import Look, Prepare
     from pgreplterm.cluster.connect import Target
     from pgreplterm.lab.lab import Lab
     from pgreplterm.recording.reader import Recording
@@ -19,21 +19,23 @@ if TYPE_CHECKING:
 class _Screens:
     """pgreplterm.cli.terminal.Terminal, by way of pgreplterm.tui."""
 
-    def watch_servers(self, targets: Sequence[Target], title: str, interval: float, ascii_only: bool) -> int:
+    def watch_servers(self, targets: Sequence[Target], title: str, look: Look) -> int:
         from pgreplterm import tui
         from pgreplterm.tui.options import TuiOptions
         from pgreplterm.tui.sources import DsnSource
 
-        source = DsnSource(targets, title, interval)
-        return tui.run(source, drills=False, lab_name=None, options=TuiOptions(ascii_only=ascii_only or None))
+        source = DsnSource(targets, title, look.interval, look.discover)
+        options = TuiOptions(ascii_only=look.ascii_only or None, limits=look.limits)
+        return tui.run(source, drills=False, lab_name=None, options=options)
 
-    def watch_lab(self, title: str, prepare: Prepare, interval: float, ascii_only: bool) -> tuple[int, Lab | None]:
+    def watch_lab(self, title: str, prepare: Prepare, look: Look) -> tuple[int, Lab | None]:
         from pgreplterm import tui
         from pgreplterm.tui.options import TuiOptions
         from pgreplterm.tui.sources import LabSource
 
-        source = LabSource(title, prepare, interval)
-        status = tui.run(source, drills=True, lab_name=title, options=TuiOptions(ascii_only=ascii_only or None))
+        source = LabSource(title, prepare, look.interval)
+        options = TuiOptions(ascii_only=look.ascii_only or None, limits=look.limits)
+        status = tui.run(source, drills=True, lab_name=title, options=options)
         return status, source.finish()
 
     def watch_recording(self, recording: Recording, number: int, ascii_only: bool) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from pgreplterm.cli import run
+from pgreplterm.cli.terminal import Look
 from pgreplterm.errors import ExitCode
 from tests.cluster.replicas import Cluster, cluster
 from tests.wal.servers import MAJORS
@@ -84,8 +85,9 @@ class Screen:
 
     opened: list[tuple[Any, ...]] = field(default_factory=list)
 
-    def watch_servers(self, targets: Sequence[Any], title: str, interval: float, ascii_only: bool) -> int:
-        self.opened.append((title, [target.name for target in targets], interval, ascii_only))
+    def watch_servers(self, targets: Sequence[Any], title: str, look: Look) -> int:
+        self.opened.append((title, [target.name for target in targets], look.interval, look.ascii_only))
+        assert look.discover and look.limits is not None
         return 0
 
 

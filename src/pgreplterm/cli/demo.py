@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pgreplterm.cli.terminal import Terminal, is_interactive
+from pgreplterm.cli.terminal import Look, Terminal, is_interactive
 from pgreplterm.errors import ExitCode, PgReplTermError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _on_screen(terminal: Terminal, spec: LabSpec, keep: bool) -> int:
         return built[0]
 
     try:
-        return terminal.watch_lab(spec.name, prepare, 1.0, False)[0]
+        return terminal.watch_lab(spec.name, prepare, Look())[0]
     finally:
         for lab in built:
             _leave(lab, keep)

@@ -84,9 +84,13 @@ def _receiver(row: Answer | None) -> Receiver | None:
 
 
 def _slot(row: Answer, position: LSN | None) -> Slot:
-    """A slot that was never used, or is lost, has no restart_lsn: what it retains is unknown, not 0 bytes."""
+    """A slot that was never used has no restart_lsn: what it retains is unknown, not 0 bytes.
+
+    A lost one may have it for a while yet, and retains nothing any more.
+    """
     restart = _lsn(row["restart_lsn"])
-    retained = None if restart is None or position is None else max(0, position - restart)
+    is_lost = row["wal_status"] == "lost"
+    retained = None if restart is None or position is None or is_lost else max(0, position - restart)
     return Slot(**{**row, "restart_lsn": restart, "retained": retained})
 
 

@@ -85,7 +85,7 @@ class ReplTermApp(App[None]):
         super().__init__(driver_class=SteadyDriver)
         self.theme = "ansi-dark"
         options = options or TuiOptions()
-        view = ClusterView(source.title, source.interval)
+        view = ClusterView(source.title, source.interval, limits=options.limits)
         self.desk = Desk(
             source,
             view,

@@ -97,7 +97,9 @@ class ClusterSource(Protocol):
         ...
 
 
-async def sampled(targets: Sequence[Target], interval: float, bytes_a_look: int = NEARBY) -> AsyncIterator[SourceEvent]:
+async def sampled(
+    targets: Sequence[Target], interval: float, bytes_a_look: int = NEARBY, discover: bool = False
+) -> AsyncIterator[SourceEvent]:
     """Snapshots of these servers for ever; a failing sampler is reported and started again.
 
     bytes_a_look is how much WAL is read beside each at most, to tell what is at risk.
@@ -107,7 +109,7 @@ async def sampled(targets: Sequence[Target], interval: float, bytes_a_look: int 
     teller = RiskTeller(bytes_a_look)
     while True:
         try:
-            sampler = Sampler(targets, interval)
+            sampler = Sampler(targets, interval, discover=discover)
             async with aclosing(sampler.snapshots()) as snapshots:
                 async for snapshot in snapshots:
                     yield Sampled(snapshot)
@@ -129,11 +131,12 @@ class DsnSource:
     targets: Sequence[Target]
     title: str
     interval: float = 1.0
+    discover: bool = False  # watch what they stream from or to, too
     owned_lab: str | None = None
 
     def events(self) -> AsyncIterator[SourceEvent]:
         """Snapshots from the first tick on."""
-        return sampled(self.targets, self.interval, AFAR)
+        return sampled(self.targets, self.interval, AFAR, self.discover)
 
     def data_directory(self, node: str) -> Path | None:  # noqa: ARG002
         """Unknown: a DSN says nothing about files."""

@@ -19,8 +19,10 @@ from pgreplterm.tui.sources import Jumped, Marked, Progress, Risked, Sampled, So
 
 if TYPE_CHECKING:
     from pgreplterm.cluster.risk_watch import AtRisk
+    from pgreplterm.cluster.thresholds import Thresholds
 
 KEPT_EVENTS = 500
+REMEMBERED = 15.0  # seconds of snapshots, for faults that only show over time
 STALE_AFTER = 3.0  # ticks without a snapshot before the screen says so
 
 
@@ -37,6 +39,8 @@ class ClusterView:
     fatal: str | None = None
     received_at: float | None = None  # monotonic
     risks: Mapping[str, AtRisk] = field(default_factory=dict)  # by node; empty where WAL is not read
+    limits: Thresholds | None = None  # what the cluster is judged by; None: the default ones
+    earlier: deque[ClusterSnapshot] = field(default_factory=deque)  # before the newest, oldest first
 
     def take(self, event: SourceEvent) -> None:
         """Fold one event in."""
@@ -52,6 +56,7 @@ class ClusterView:
             case Jumped(events):
                 self.snapshot, self.history, self.risks = None, LagHistory(), {}
                 self.events.clear()
+                self.earlier.clear()
                 for each in events:
                     self.take(each)
             case Trouble(text, fatal):
@@ -66,6 +71,10 @@ class ClusterView:
 
     def _sampled(self, snapshot: ClusterSnapshot) -> None:
         self.events.extend(changes(self.snapshot, snapshot))
+        if self.snapshot is not None:
+            self.earlier.append(self.snapshot)
+        while self.earlier and not 0 <= snapshot.taken_at - self.earlier[0].taken_at <= REMEMBERED:
+            self.earlier.popleft()
         self.snapshot = snapshot
         self.history.add(snapshot)
         self.received_at = time.monotonic()

@@ -48,7 +48,7 @@ class VerdictLine(Lines):
         view, glyphs = self._desk.view, self._desk.glyphs
         if view.snapshot is None:
             return [BLANK, *_waiting(view.progress, view.fatal, view.title, width)]
-        judged = verdict(view.snapshot)
+        judged = verdict(view.snapshot, view.limits, view.earlier)
         if judged.severity is Severity.OK:  # the age of the evidence changes on an idle link too; the card has it
             return [row(" ", (f"{glyphs.healthy} {judged.sentence}", Ink.HEALTHY))]
         return wrap(judged.line, width - 1, INKS[judged.severity], indent=" ")[:2]
