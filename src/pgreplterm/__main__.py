@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pgreplterm.cli.terminal import Look, Prepare
-    from pgreplterm.cluster.connect import Target
+    from pgreplterm.cluster.connecting.connect import Target
     from pgreplterm.lab.lab import Lab
     from pgreplterm.recording.reader import Recording
 

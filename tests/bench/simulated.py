@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pgreplterm.cluster.connect import Target, named_target
-from pgreplterm.cluster.statements import Capabilities, capabilities_sql, folder_sql, sample_sql
+from pgreplterm.cluster.connecting.connect import Target, named_target
+from pgreplterm.cluster.sampling.statements import Capabilities, capabilities_sql, folder_sql, sample_sql
 from tests.cluster.replicas import Node, cluster
 
 Answer = dict[str, Any]

@@ -15,9 +15,9 @@ import psutil
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from pgreplterm.cluster.connect import Target, named_target
+from pgreplterm.cluster.connecting.connect import Target, named_target
 from pgreplterm.cluster.model import ClusterSnapshot
-from pgreplterm.cluster.sampler import Sampler
+from pgreplterm.cluster.sampling.sampler import Sampler
 from tests.cluster.replicas import Cluster, cluster
 
 from .simulated import simulated

@@ -12,9 +12,9 @@ from typing import Any
 
 from psycopg.rows import dict_row
 
-from pgreplterm.cluster.connect import named_target
+from pgreplterm.cluster.connecting.connect import named_target
 from pgreplterm.cluster.model import NodeSample
-from pgreplterm.cluster.session import Session
+from pgreplterm.cluster.sampling.session import Session
 
 from .replicas import Node
 

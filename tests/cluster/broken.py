@@ -7,9 +7,9 @@ from typing import Any
 
 from pgreplterm.cluster.activity import Activity, Archiver, Checkpoints, Recovery, Waiter, WalFolder
 from pgreplterm.cluster.findings import Severity
-from pgreplterm.cluster.join import join
+from pgreplterm.cluster.joining.join import join
+from pgreplterm.cluster.joining.observe import Observation
 from pgreplterm.cluster.model import ClusterSnapshot, LinkKind, Missing, Node, NodeSample, NodeState
-from pgreplterm.cluster.observe import Observation
 from pgreplterm.cluster.thresholds import MB
 from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.timeline import TimelineHistory, TimelineSwitch

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from pgreplterm.cluster.joining.observe import Observation
 from pgreplterm.cluster.model import NodeFailure, NodeSample, NodeState, Receiver, Sender, Slot
-from pgreplterm.cluster.observe import Observation
 from pgreplterm.wal.lsn import LSN
 
 NOW = 1_700_000_000.0

@@ -50,7 +50,7 @@ def test_a_defect_is_unknown_and_shows_no_secret(
     def broken(*_: object) -> None:
         raise RuntimeError("no way\nwith password=hunter2")
 
-    monkeypatch.setattr("pgreplterm.cluster.sampler.Sampler.sample_once", broken)
+    monkeypatch.setattr("pgreplterm.cluster.sampling.sampler.Sampler.sample_once", broken)
     assert run(["check", NOWHERE]) == Status.UNKNOWN
     assert capsys.readouterr().out == (
         "PGREPLTERM UNKNOWN - a defect of the check itself: RuntimeError no way with password=***\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from pgreplterm.cluster.connect import WrongDSN, named_target, scrub, secrets_of, targets
+from pgreplterm.cluster.connecting.connect import WrongDSN, named_target, scrub, secrets_of, targets
 from pgreplterm.errors import ExitCode
 
 

@@ -18,8 +18,8 @@ import psycopg
 import pytest
 from psycopg import AsyncConnection
 
-from pgreplterm.cluster.connect import WrongDSN, targets
-from pgreplterm.cluster.resolve import Resolver
+from pgreplterm.cluster.connecting.connect import WrongDSN, targets
+from pgreplterm.cluster.connecting.resolve import Resolver
 from pgreplterm.lab.account import server_account
 from pgreplterm.lab.binaries import prepare
 from pgreplterm.lab.ports import Reservation

@@ -14,13 +14,13 @@ from itertools import pairwise
 import pytest
 
 from pgreplterm.cli import run
-from pgreplterm.cluster.connect import Target, targets
-from pgreplterm.cluster.discover import AT_ONCE, Discovery
-from pgreplterm.cluster.guesses import Guess, confirms, guesses
-from pgreplterm.cluster.join import join
+from pgreplterm.cluster.connecting.connect import Target, targets
+from pgreplterm.cluster.joining.join import join
+from pgreplterm.cluster.joining.observe import Observation
 from pgreplterm.cluster.model import ClusterSnapshot, LinkKind, NodeState
-from pgreplterm.cluster.observe import Observation
-from pgreplterm.cluster.sampler import Sampler
+from pgreplterm.cluster.sampling.discover import AT_ONCE, Discovery
+from pgreplterm.cluster.sampling.guesses import Guess, confirms, guesses
+from pgreplterm.cluster.sampling.sampler import Sampler
 
 from .replicas import Cluster, cluster
 from .samples import NOW, primary, receiver, seen, sender, slot, standby
@@ -197,7 +197,7 @@ class TestAsking:
     """A guess costs nobody anything."""
 
     async def test_few_at_a_time_and_a_dead_one_not_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("pgreplterm.cluster.discover.ANSWER_WITHIN", 0.5)
+        monkeypatch.setattr("pgreplterm.cluster.sampling.discover.ANSWER_WITHIN", 0.5)
         async with deaf_server() as (port, greetings):
             lost = [
                 standby(f"s{n}", receiver=receiver(f"s{n}", sender_host=f"127.0.0.{n}", sender_port=port), port=n)

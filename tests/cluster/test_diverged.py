@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pgreplterm.cluster.wal_range import wal_at
+from pgreplterm.cluster.decoded.wal_range import wal_at
 from pgreplterm.errors import ExitCode
 from pgreplterm.wal.changes import changes
 from pgreplterm.wal.lsn import LSN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from pgreplterm.cluster.lineage import Relation, compare
+from pgreplterm.cluster.forks.lineage import Relation, compare
 from pgreplterm.cluster.model import ClusterSnapshot, NodeState, Role
 from pgreplterm.cluster.verdict import Severity, verdict
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from pgreplterm.cli import run
-from pgreplterm.cluster.beginnings import beginning, places
-from pgreplterm.cluster.connect import named_target, targets
-from pgreplterm.cluster.errand import Errand
-from pgreplterm.cluster.grounds import APPLICATION_NAME, Beginning
+from pgreplterm.cluster.connecting.connect import named_target, targets
+from pgreplterm.cluster.forks.beginnings import beginning, places
+from pgreplterm.cluster.forks.errand import Errand
+from pgreplterm.cluster.forks.grounds import APPLICATION_NAME, Beginning
 from pgreplterm.cluster.model import ClusterSnapshot, NodeSample
-from pgreplterm.cluster.sampler import Sampler
+from pgreplterm.cluster.sampling.sampler import Sampler
 from pgreplterm.wal.timeline import TimelineHistory
 from tests.wal.servers import MAJORS
 

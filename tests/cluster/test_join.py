@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from pgreplterm.cluster.join import join
+from pgreplterm.cluster.joining.join import join
+from pgreplterm.cluster.joining.observe import Observation
+from pgreplterm.cluster.joining.topology import depths
+from pgreplterm.cluster.joining.trail import Trail
 from pgreplterm.cluster.model import ClusterSnapshot, Missing, NodeState, Role
-from pgreplterm.cluster.observe import Observation
-from pgreplterm.cluster.topology import depths
-from pgreplterm.cluster.trail import Trail
 from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.timeline import TimelineHistory, TimelineSwitch
 

@@ -11,12 +11,12 @@ import pytest
 from pgreplterm.cli.lag import table_lines
 from pgreplterm.cluster import words
 from pgreplterm.cluster.history import CAPACITY, SPAN, LagHistory, series_names
-from pgreplterm.cluster.join import join
+from pgreplterm.cluster.joining.join import join
+from pgreplterm.cluster.joining.rates import WINDOW, catch_up_of, rates_of
+from pgreplterm.cluster.joining.trail import DENSE, LONGEST, Path, Trail
 from pgreplterm.cluster.lag import lag_rows
 from pgreplterm.cluster.model import CatchUp, ClusterSnapshot, Link, NodeSample, Rates
 from pgreplterm.cluster.percentiles import spread_of
-from pgreplterm.cluster.rates import WINDOW, catch_up_of, rates_of
-from pgreplterm.cluster.trail import DENSE, LONGEST, Path, Trail
 from pgreplterm.wal.lsn import LSN
 
 from .samples import END, NOW, failed, primary, seen, sender, standby

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pgreplterm.cluster.grounds import Beginning, LineageEvidence
-from pgreplterm.cluster.lineage import Comparison, Lineage, Relation, compare, compare_lineages
+from pgreplterm.cluster.forks.grounds import Beginning, LineageEvidence
+from pgreplterm.cluster.forks.lineage import Comparison, Lineage, Relation, compare, compare_lineages
 from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.timeline import Fork, TimelineHistory, TimelineSwitch
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from pgreplterm.cluster.connect import targets
+from pgreplterm.cluster.connecting.connect import targets
 from pgreplterm.cluster.model import NodeState, Role
-from pgreplterm.cluster.sampler import Sampler
+from pgreplterm.cluster.sampling.sampler import Sampler
 from pgreplterm.cluster.serialize import snapshot_document
 from pgreplterm.cluster.verdict import Severity, verdict
 

@@ -9,9 +9,9 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import PGconn
 
-from pgreplterm.cluster import connect, hosts
-from pgreplterm.cluster.connect import targets
-from pgreplterm.cluster.pgpass import password_of
+from pgreplterm.cluster.connecting import connect, hosts
+from pgreplterm.cluster.connecting.connect import targets
+from pgreplterm.cluster.connecting.pgpass import password_of
 
 FOLDER = "/nonexistent"
 

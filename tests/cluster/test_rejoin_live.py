@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from pgreplterm.cli import run
-from pgreplterm.cluster.member import member_of
+from pgreplterm.cluster.forks.member import member_of
+from pgreplterm.cluster.forks.rejoin import judge
+from pgreplterm.cluster.forks.stopped import stopped_node
 from pgreplterm.cluster.model import ClusterSnapshot, NodeState, Rejoin, RejoinAction
-from pgreplterm.cluster.rejoin import judge
-from pgreplterm.cluster.stopped import stopped_node
 from pgreplterm.errors import ExitCode
 from pgreplterm.wal.lsn import LSN
 from tests.wal.servers import MAJORS

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from pgreplterm.cluster.grounds import LineageEvidence, RewindGrounds
-from pgreplterm.cluster.join import join
-from pgreplterm.cluster.lineage import Lineage
-from pgreplterm.cluster.member import Member
+from pgreplterm.cluster.forks.grounds import LineageEvidence, RewindGrounds
+from pgreplterm.cluster.forks.lineage import Lineage
+from pgreplterm.cluster.forks.member import Member
+from pgreplterm.cluster.forks.rejoin import judge, reference_of
+from pgreplterm.cluster.joining.join import join
 from pgreplterm.cluster.model import NodeState, RejoinAction
-from pgreplterm.cluster.rejoin import judge, reference_of
 from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.timeline import TimelineHistory, TimelineSwitch
 

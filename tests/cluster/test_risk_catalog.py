@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pgreplterm.cluster.catalog import Catalog, Filenode, Kind
-from pgreplterm.cluster.connect import named_target
-from pgreplterm.cluster.tables import named, tables_of
+from pgreplterm.cluster.connecting.connect import named_target
+from pgreplterm.cluster.decoded.catalog import Catalog, Filenode, Kind
+from pgreplterm.cluster.decoded.tables import named, tables_of
 from pgreplterm.wal.changes import RelationChanges
 from tests.wal.servers import MAJORS, Server, scratch_folder, throwaway_server
 

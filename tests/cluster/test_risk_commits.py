@@ -10,11 +10,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from pgreplterm.cluster.catalog import Catalog
-from pgreplterm.cluster.commits import Survey, lost_past, survey
-from pgreplterm.cluster.connect import named_target
-from pgreplterm.cluster.tables import named, tables_of
-from pgreplterm.cluster.wal_range import wal_at
+from pgreplterm.cluster.connecting.connect import named_target
+from pgreplterm.cluster.decoded.catalog import Catalog
+from pgreplterm.cluster.decoded.commits import Survey, lost_past, survey
+from pgreplterm.cluster.decoded.tables import named, tables_of
+from pgreplterm.cluster.decoded.wal_range import wal_at
 from pgreplterm.wal.changes import Transaction
 from pgreplterm.wal.errors import WalError
 from pgreplterm.wal.lsn import LSN
@@ -132,7 +132,7 @@ def test_rows_that_may_lie_further_back_are_said_to_be_a_lower_bound(written: Wr
 
 
 def test_too_many_to_list_are_still_all_counted(written: Written, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pgreplterm.cluster.commits.LISTED", 2)
+    monkeypatch.setattr("pgreplterm.cluster.decoded.commits.LISTED", 2)
     surveyed = survey(written.source, written.lsns["mark"], written.lsns["end"])
     found = lost_past(written.source, surveyed, written.lsns["mark"])
     assert (found.commits, len(found.transactions), found.omitted) == (5, 2, 3)

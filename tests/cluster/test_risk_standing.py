@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from pgreplterm.cluster.join import join
+from pgreplterm.cluster.decoded.risk import Risk, RiskReport, assess, loss_rank
+from pgreplterm.cluster.decoded.risk_words import lost_phrase, risk_sentence, table_lines
+from pgreplterm.cluster.decoded.standing import Evidence, Standing, standings
+from pgreplterm.cluster.decoded.tables import TableChanges
+from pgreplterm.cluster.joining.join import join
+from pgreplterm.cluster.joining.observe import Observation
 from pgreplterm.cluster.model import LinkKind, Missing
-from pgreplterm.cluster.observe import Observation
-from pgreplterm.cluster.risk import Risk, RiskReport, assess, loss_rank
-from pgreplterm.cluster.risk_words import lost_phrase, risk_sentence, table_lines
-from pgreplterm.cluster.standing import Evidence, Standing, standings
-from pgreplterm.cluster.tables import TableChanges
 from pgreplterm.errors import PgReplTermError
 from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.timeline import TimelineHistory, TimelineSwitch

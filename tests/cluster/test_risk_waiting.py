@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from pgreplterm.cluster.connect import named_target
+from pgreplterm.cluster.connecting.connect import named_target
+from pgreplterm.cluster.decoded.waiting import waiters_with_lsns
+from pgreplterm.cluster.decoded.wal_range import wal_of
 from pgreplterm.cluster.model import ClusterSnapshot
-from pgreplterm.cluster.waiting import waiters_with_lsns
-from pgreplterm.cluster.wal_range import wal_of
 from pgreplterm.wal.changes import changes
 from pgreplterm.wal.lsn import LSN
 from tests.wal.servers import MAJORS

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from pgreplterm.cluster import risk_watch
-from pgreplterm.cluster.connect import Target, named_target
+from pgreplterm.cluster.connecting.connect import Target, named_target
+from pgreplterm.cluster.decoded import risk_watch
+from pgreplterm.cluster.decoded.risk import assess
+from pgreplterm.cluster.decoded.risk_watch import AtRisk, RiskWatch
+from pgreplterm.cluster.decoded.risk_words import at_risk_phrase
+from pgreplterm.cluster.decoded.wal_range import wal_of
 from pgreplterm.cluster.model import ClusterSnapshot
-from pgreplterm.cluster.risk import assess
-from pgreplterm.cluster.risk_watch import AtRisk, RiskWatch
-from pgreplterm.cluster.risk_words import at_risk_phrase
-from pgreplterm.cluster.sampler import Sampler
-from pgreplterm.cluster.wal_range import wal_of
+from pgreplterm.cluster.sampling.sampler import Sampler
 from pgreplterm.wal.source import WalSource
 from tests.wal.servers import MAJORS
 

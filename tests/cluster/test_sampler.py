@@ -9,9 +9,9 @@ from itertools import pairwise
 
 import pytest
 
-from pgreplterm.cluster.connect import targets
+from pgreplterm.cluster.connecting.connect import targets
 from pgreplterm.cluster.model import NodeState
-from pgreplterm.cluster.sampler import Sampler
+from pgreplterm.cluster.sampling.sampler import Sampler
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from pgreplterm.cluster.privileges import missing_privileges
-from pgreplterm.cluster.statements import (
+from pgreplterm.cluster.sampling.privileges import missing_privileges
+from pgreplterm.cluster.sampling.statements import (
     OPTIONAL_PARTS,
     Capabilities,
     capabilities_sql,

@@ -11,11 +11,11 @@ from contextlib import contextmanager, suppress
 import psycopg
 import pytest
 
-from pgreplterm.cluster import session as sessions
 from pgreplterm.cluster.activity import Activity, Recovery, Waiter, WalFolder
 from pgreplterm.cluster.model import Missing, NodeSample, NodeState
-from pgreplterm.cluster.session import Session, Unanswered
-from pgreplterm.cluster.statements import Capabilities
+from pgreplterm.cluster.sampling import session as sessions
+from pgreplterm.cluster.sampling.session import Session, Unanswered
+from pgreplterm.cluster.sampling.statements import Capabilities
 from tests.wal.servers import MAJORS
 
 from .asking import HISTORY, ROLES, asking, plain, sampled, sampled_until

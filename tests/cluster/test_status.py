@@ -102,7 +102,7 @@ def test_the_terminal_library_is_not_imported() -> None:
 
 def test_the_model_does_not_import_the_driver() -> None:
     code = (
-        "import sys; from pgreplterm.cluster import LagHistory; import pgreplterm.cluster.join, "
+        "import sys; from pgreplterm.cluster import LagHistory; import pgreplterm.cluster.joining.join, "
         "pgreplterm.cluster.verdict, pgreplterm.cluster.serialize; sys.exit('psycopg' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0

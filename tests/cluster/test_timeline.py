@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from pgreplterm.cli import run
-from pgreplterm.cluster.lineage import Lineage
-from pgreplterm.cluster.member import Member
-from pgreplterm.cluster.timelines import branches_of, survey
+from pgreplterm.cluster.forks.lineage import Lineage
+from pgreplterm.cluster.forks.member import Member
+from pgreplterm.cluster.forks.timelines import branches_of, survey
 from pgreplterm.errors import ExitCode
 from pgreplterm.lab.lab import Lab
 

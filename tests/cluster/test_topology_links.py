@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from pgreplterm.cli.status import table_lines
-from pgreplterm.cluster.connect import targets
+from pgreplterm.cluster.connecting.connect import targets
 from pgreplterm.cluster.model import ClusterSnapshot, LinkKind, NodeState
-from pgreplterm.cluster.sampler import Sampler
+from pgreplterm.cluster.sampling.sampler import Sampler
 from pgreplterm.cluster.verdict import verdict
 from pgreplterm.lab.binaries import environment
 from tests.wal.servers import MAJORS

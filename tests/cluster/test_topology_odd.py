@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from pgreplterm.cluster.connect import named_target, targets
+from pgreplterm.cluster.connecting.connect import named_target, targets
+from pgreplterm.cluster.joining.topology import depths
 from pgreplterm.cluster.model import ClusterSnapshot, Node, NodeState, Role
-from pgreplterm.cluster.sampler import Sampler
-from pgreplterm.cluster.topology import depths
+from pgreplterm.cluster.sampling.sampler import Sampler
 from pgreplterm.cluster.verdict import Severity, verdict
 from tests.wal.servers import MAJORS
 

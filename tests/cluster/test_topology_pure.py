@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from pgreplterm.cluster.addresses import machine_of
-from pgreplterm.cluster.join import join
+from pgreplterm.cluster.joining.addresses import machine_of
+from pgreplterm.cluster.joining.join import join
+from pgreplterm.cluster.joining.observe import Observation
+from pgreplterm.cluster.joining.own_ports import receiver_port
 from pgreplterm.cluster.model import ClusterSnapshot, LinkKind, Node, NodeState, Role
-from pgreplterm.cluster.observe import Observation
-from pgreplterm.cluster.own_ports import receiver_port
 from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.timeline import TimelineHistory, TimelineSwitch
 

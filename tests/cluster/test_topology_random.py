@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from pgreplterm.cluster.join import join
+from pgreplterm.cluster.joining.join import join
+from pgreplterm.cluster.joining.observe import Observation
 from pgreplterm.cluster.model import ClusterSnapshot, LinkKind, NodeSample, Receiver, Sender
-from pgreplterm.cluster.observe import Observation
 from pgreplterm.wal.lsn import LSN
 
 from .samples import END, NOW, SYSTEM, primary, receiver, sender, slot, standby

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from pgreplterm.cluster.connect import named_target
+from pgreplterm.cluster.connecting.connect import named_target
 from pgreplterm.cluster.model import Link, NodeState
-from pgreplterm.cluster.sampler import Sampler
+from pgreplterm.cluster.sampling.sampler import Sampler
 from pgreplterm.cluster.verdict import Severity, verdict
 from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.segment import segment_name

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from pgreplterm.cluster.join import join
+from pgreplterm.cluster.joining.join import join
+from pgreplterm.cluster.joining.observe import Observation
 from pgreplterm.cluster.model import Missing, NodeState, Sender
-from pgreplterm.cluster.observe import Observation
 from pgreplterm.cluster.verdict import Severity, Verdict, verdict
 from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.timeline import TimelineHistory, TimelineSwitch

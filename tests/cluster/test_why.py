@@ -13,11 +13,11 @@ import pytest
 
 from pgreplterm.cli import run
 from pgreplterm.cluster.activity import NO_ACTIVITY, Activity, Recovery
-from pgreplterm.cluster.behind import Behind, explained
-from pgreplterm.cluster.blockers import Blocker
-from pgreplterm.cluster.connect import named_target
+from pgreplterm.cluster.connecting.connect import named_target
+from pgreplterm.cluster.decoded.behind import Behind, explained
+from pgreplterm.cluster.decoded.blockers import Blocker
+from pgreplterm.cluster.decoded.why import CauseKind, Look, cause_of, rates, waits_for_query
 from pgreplterm.cluster.model import ClusterSnapshot, Gaps
-from pgreplterm.cluster.why import CauseKind, Look, cause_of, rates, waits_for_query
 from pgreplterm.errors import ExitCode
 from pgreplterm.wal.lsn import LSN
 from tests.wal.servers import MAJORS

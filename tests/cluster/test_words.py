@@ -6,7 +6,7 @@ import pytest
 
 from pgreplterm.cluster import words
 from pgreplterm.cluster.history import LagHistory
-from pgreplterm.cluster.join import join
+from pgreplterm.cluster.joining.join import join
 from pgreplterm.wal.lsn import LSN
 
 from .samples import END, NOW, primary, seen, sender, standby

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from pgreplterm.cluster.connect import named_target
+from pgreplterm.cluster.connecting.connect import named_target
 from pgreplterm.cluster.model import ClusterSnapshot, Gaps, NodeState
-from pgreplterm.cluster.sampler import Sampler
+from pgreplterm.cluster.sampling.sampler import Sampler
 from pgreplterm.cluster.verdict import verdict
 
 from .replicas import Cluster

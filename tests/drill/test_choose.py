@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pgreplterm.cluster.join import join
+from pgreplterm.cluster.joining.join import join
+from pgreplterm.cluster.joining.observe import Observation
 from pgreplterm.cluster.model import ClusterSnapshot, NodeFailure, NodeSample, NodeState
-from pgreplterm.cluster.observe import Observation
 from pgreplterm.drill.choose import bytes_at_risk, candidates, preflight, primary_is_lost
 from pgreplterm.wal.lsn import LSN
 from tests.cluster.samples import END, NOW, primary, sender, standby

@@ -16,10 +16,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from pgreplterm.cluster.connect import named_target
+from pgreplterm.cluster.connecting.connect import named_target
+from pgreplterm.cluster.decoded.wal_range import wal_at
 from pgreplterm.cluster.model import ClusterSnapshot
-from pgreplterm.cluster.sampler import Sampler
-from pgreplterm.cluster.wal_range import wal_at
+from pgreplterm.cluster.sampling.sampler import Sampler
 from pgreplterm.drill.report import FailoverReport, as_markdown, save
 from pgreplterm.drill.run import run_failover
 from pgreplterm.errors import ExitCode, PgReplTermError

@@ -9,12 +9,12 @@ from contextlib import aclosing
 
 import pytest
 
-from pgreplterm.cluster.commits import Lost
-from pgreplterm.cluster.connect import Target, named_target
+from pgreplterm.cluster.connecting.connect import Target, named_target
+from pgreplterm.cluster.decoded.commits import Lost
+from pgreplterm.cluster.decoded.risk_watch import AtRisk
+from pgreplterm.cluster.decoded.tables import TableChanges
 from pgreplterm.cluster.model import ClusterSnapshot
-from pgreplterm.cluster.risk_watch import AtRisk
-from pgreplterm.cluster.sampler import Sampler
-from pgreplterm.cluster.tables import TableChanges
+from pgreplterm.cluster.sampling.sampler import Sampler
 from pgreplterm.tui.glyphs import UNICODE
 from pgreplterm.tui.ink import plain
 from pgreplterm.tui.overview.card import card_rows
@@ -81,7 +81,7 @@ async def test_the_ticks_bring_it_along(monkeypatch: pytest.MonkeyPatch) -> None
             super().__init__(targets, interval)
             made_samplers.append(self)
 
-    monkeypatch.setattr("pgreplterm.cluster.sampler.Sampler", Kept)
+    monkeypatch.setattr("pgreplterm.cluster.sampling.sampler.Sampler", Kept)
     with cluster(MAJORS[-1], {"pg1": None, "s1": "pg1"}) as made:
         make_tables(made["pg1"])
         level(made, "pg1", "s1")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pgreplterm.cluster.lineage import Relation
+from pgreplterm.cluster.forks.lineage import Relation
 from pgreplterm.cluster.model import ClusterSnapshot, Role
 from pgreplterm.tui.glyphs import ASCII, UNICODE
 from pgreplterm.tui.ink import plain

@@ -10,8 +10,8 @@ import pytest
 
 from pgreplterm import wal
 from pgreplterm.cli.wal_source import open_any
-from pgreplterm.cluster.connect import WrongDSN
-from pgreplterm.cluster.wal_files import open_server
+from pgreplterm.cluster.connecting.connect import WrongDSN
+from pgreplterm.cluster.decoded.wal_files import open_server
 from pgreplterm.errors import CannotConnect, ExitCode, NoPrivilege
 from pgreplterm.wal import WalError, open_source
 from pgreplterm.wal.errors import WalDeniedError

@@ -21,9 +21,9 @@ from pgreplterm.cli.watching import discovers, server_options, watched
 from pgreplterm.errors import ExitCode, PgReplTermError
 
 if TYPE_CHECKING:
-    from pgreplterm.cluster.connect import Target
+    from pgreplterm.cluster.connecting.connect import Target
     from pgreplterm.cluster.model import ClusterSnapshot
-    from pgreplterm.cluster.sampler import Sampler
+    from pgreplterm.cluster.sampling.sampler import Sampler
     from pgreplterm.cluster.thresholds import Thresholds
     from pgreplterm.cluster.verdict import Verdict
 
@@ -123,7 +123,7 @@ def _look_again(seen: Sequence[ClusterSnapshot], limits: Thresholds) -> tuple[Cl
 
 async def _look(looking: Looking) -> tuple[ClusterSnapshot, Verdict]:
     """Look until nothing more would come of it, or time is up; judge what was seen last by all of it."""
-    from pgreplterm.cluster.sampler import Sampler
+    from pgreplterm.cluster.sampling.sampler import Sampler
     from pgreplterm.cluster.verdict import verdict
 
     loop = asyncio.get_running_loop()

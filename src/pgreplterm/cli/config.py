@@ -115,7 +115,7 @@ def _shown(found: Settings, name: str) -> Any:
     value = found[name]
     if name not in _SERVERS or not value:
         return value
-    from pgreplterm.cluster.connect import shown
+    from pgreplterm.cluster.connecting.connect import shown
 
     return [shown(dsn) for dsn in value] if name == "dsns" else {node: shown(dsn) for node, dsn in value.items()}
 
@@ -165,7 +165,7 @@ def _problems(file: ConfigFile) -> Iterator[Problem]:
 
 def _wrong_servers(file: ConfigFile, profile: str) -> Iterator[Problem]:
     """Every connection string as libpq reads it."""
-    from pgreplterm.cluster.connect import WrongDSN, named_target, targets
+    from pgreplterm.cluster.connecting.connect import WrongDSN, named_target, targets
     from pgreplterm.config.errors import Problem
 
     values = file.profiles[profile]

@@ -13,7 +13,7 @@ import click
 from pgreplterm.errors import PgReplTermError
 
 if TYPE_CHECKING:
-    from pgreplterm.cluster.connect import Target
+    from pgreplterm.cluster.connecting.connect import Target
     from pgreplterm.cluster.thresholds import Thresholds
     from pgreplterm.config.settings import Settings
 
@@ -34,7 +34,7 @@ def profile_option(command: Command) -> Command:
 
 def configured_targets(dsns: Sequence[str]) -> Sequence[Target]:
     """The servers that were typed, or those of the configuration, or libpq's defaults. Raises PgReplTermError."""
-    from pgreplterm.cluster.connect import targets
+    from pgreplterm.cluster.connecting.connect import targets
 
     found = chosen()
     if dsns or found is None:
@@ -44,7 +44,7 @@ def configured_targets(dsns: Sequence[str]) -> Sequence[Target]:
 
 def servers_of(found: Settings) -> Sequence[Target]:
     """The servers that settings name; libpq's defaults when they name none. Raises ConfigError."""
-    from pgreplterm.cluster.connect import WrongDSN, named_target, targets
+    from pgreplterm.cluster.connecting.connect import WrongDSN, named_target, targets
     from pgreplterm.config.errors import ConfigError
 
     try:

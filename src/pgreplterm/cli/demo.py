@@ -119,8 +119,8 @@ def _leave(lab: Lab, keep: bool) -> None:
 
 
 def _snapshot(lab: Lab) -> ClusterSnapshot:
-    from pgreplterm.cluster.connect import named_target
-    from pgreplterm.cluster.sampler import Sampler
+    from pgreplterm.cluster.connecting.connect import named_target
+    from pgreplterm.cluster.sampling.sampler import Sampler
 
     async def sample() -> ClusterSnapshot:
         async with Sampler([named_target(node.name, lab.dsn(node.name)) for node in lab.nodes]) as sampler:

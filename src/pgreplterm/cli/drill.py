@@ -42,7 +42,7 @@ def list_drills(as_json: bool) -> None:
 @click.option("--lab", "lab_name", default="lab", show_default=True, help="The lab to run it on.")
 def plan(kind: str, lab_name: str) -> None:
     """Print what a drill would do now, with its preflight; do nothing."""
-    from pgreplterm.cluster.connect import named_target
+    from pgreplterm.cluster.connecting.connect import named_target
     from pgreplterm.drill.choose import bytes_at_risk, preflight
     from pgreplterm.drill.failover import STEPS
     from pgreplterm.drill.watch import Watch

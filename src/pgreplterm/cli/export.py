@@ -16,7 +16,7 @@ from pgreplterm.cli.watching import discovers, exit_code, server_options, watche
 from pgreplterm.errors import ExitCode, PgReplTermError
 
 if TYPE_CHECKING:
-    from pgreplterm.cluster.connect import Target
+    from pgreplterm.cluster.connecting.connect import Target
     from pgreplterm.cluster.metrics import Metric
     from pgreplterm.cluster.model import ClusterSnapshot
 
@@ -47,7 +47,7 @@ def export(dsns: tuple[str, ...], lab_name: str | None, listen: str, once: bool,
 
 
 async def _once(watching: Sequence[Target]) -> int:
-    from pgreplterm.cluster.sampler import Sampler
+    from pgreplterm.cluster.sampling.sampler import Sampler
 
     async with Sampler(watching, discover=discovers()) as sampler:
         snapshot = await sampler.sample_once()
@@ -59,7 +59,7 @@ async def _serve(watching: Sequence[Target], interval: float, host: str, port: i
     from prometheus_client import CollectorRegistry, start_http_server
 
     from pgreplterm.cli import say
-    from pgreplterm.cluster.sampler import Sampler
+    from pgreplterm.cluster.sampling.sampler import Sampler
 
     newest, registry = Newest(), CollectorRegistry(auto_describe=False)
     registry.register(newest)

@@ -61,7 +61,7 @@ def _crc_kernel() -> str:
 
 def _libpq() -> str:
     try:
-        from pgreplterm.cluster.connect import libpq_version
+        from pgreplterm.cluster.connecting.connect import libpq_version
 
         return libpq_version()
     except ImportError as error:

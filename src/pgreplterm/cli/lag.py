@@ -21,7 +21,7 @@ from pgreplterm.cli.tables import aligned
 from pgreplterm.cli.watching import discovers, exit_code, server_options, view_options, watched
 
 if TYPE_CHECKING:
-    from pgreplterm.cluster.connect import Target
+    from pgreplterm.cluster.connecting.connect import Target
     from pgreplterm.cluster.history import LagHistory
     from pgreplterm.cluster.model import ClusterSnapshot
     from pgreplterm.cluster.percentiles import Spread
@@ -110,7 +110,7 @@ def _measure_again(plan: _Plan, replayed: Recorded) -> int:
 
 async def _measure(plan: _Plan) -> int:
     from pgreplterm.cluster.history import LagHistory
-    from pgreplterm.cluster.sampler import Sampler
+    from pgreplterm.cluster.sampling.sampler import Sampler
 
     history, loop = LagHistory(), asyncio.get_running_loop()
     end = None if plan.seconds is None else loop.time() + plan.seconds

@@ -75,7 +75,7 @@ class PluginCommand(click.Command):
         except BrokenPipeError:
             raise
         except Exception as error:
-            from pgreplterm.cluster.connect import scrub
+            from pgreplterm.cluster.connecting.connect import scrub
 
             raise _unknown(scrub(f"a defect of the check itself: {type(error).__name__} {error}")) from None
 

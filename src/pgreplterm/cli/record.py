@@ -17,7 +17,7 @@ from pgreplterm.cli.watching import discovers, server_options, watched
 from pgreplterm.errors import ExitCode, PgReplTermError
 
 if TYPE_CHECKING:
-    from pgreplterm.cluster.sampler import Sampler
+    from pgreplterm.cluster.sampling.sampler import Sampler
     from pgreplterm.recording.writer import Writer, Written
 
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -48,7 +48,7 @@ def record(
     Each line typed (or piped in) meanwhile becomes a mark. Promotions and nodes that go or come back are marked by
     themselves. The file holds no password; only you may read it.
     """
-    from pgreplterm.cluster.sampler import Sampler
+    from pgreplterm.cluster.sampling.sampler import Sampler
     from pgreplterm.recording.writer import MEGABYTE, Writer
 
     servers = watched(dsns, lab_name)

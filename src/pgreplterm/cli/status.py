@@ -59,8 +59,8 @@ def table_lines(snapshot: ClusterSnapshot) -> list[str]:
 
 
 def _node_rows(snapshot: ClusterSnapshot) -> list[Row]:
+    from pgreplterm.cluster.joining.topology import depths
     from pgreplterm.cluster.model import LinkKind
-    from pgreplterm.cluster.topology import depths
     from pgreplterm.cluster.words import lag_cells, lag_time, printable, size, sync_cell
 
     depth = depths(snapshot)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from pgreplterm.cluster.connect import Target
+    from pgreplterm.cluster.connecting.connect import Target
     from pgreplterm.cluster.thresholds import Thresholds
     from pgreplterm.lab.lab import Lab
     from pgreplterm.recording.reader import Recording

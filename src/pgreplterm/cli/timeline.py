@@ -21,12 +21,12 @@ from pgreplterm.cli.watching import view_options
 from pgreplterm.errors import ExitCode
 
 if TYPE_CHECKING:
-    from pgreplterm.cluster.connect import Target
-    from pgreplterm.cluster.member import Member
+    from pgreplterm.cluster.connecting.connect import Target
+    from pgreplterm.cluster.forks.member import Member
+    from pgreplterm.cluster.forks.stopped import StoppedNode
+    from pgreplterm.cluster.forks.timelines import Survey
     from pgreplterm.cluster.model import ClusterSnapshot, Node
-    from pgreplterm.cluster.sampler import Sampler
-    from pgreplterm.cluster.stopped import StoppedNode
-    from pgreplterm.cluster.timelines import Survey
+    from pgreplterm.cluster.sampling.sampler import Sampler
     from pgreplterm.lab.lab import Lab
     from pgreplterm.wal.lsn import LSN
 
@@ -73,7 +73,7 @@ class _Gathering:
 
     def survey(self, snapshot: ClusterSnapshot | None) -> Survey:
         """Of the servers as sampled and the directories as they are now."""
-        from pgreplterm.cluster.timelines import survey
+        from pgreplterm.cluster.forks.timelines import survey
 
         members = [self._member(node) for node in snapshot.nodes] if snapshot is not None else []
         members += [self._stopped(name, path).member() for name, path in self.directories.items()]
@@ -83,7 +83,7 @@ class _Gathering:
         return survey(members, self.primary, self._reground)
 
     def _member(self, node: Node) -> Member:
-        from pgreplterm.cluster.member import Member, member_of
+        from pgreplterm.cluster.forks.member import Member, member_of
         from pgreplterm.cluster.model import Role
         from pgreplterm.cluster.words import printable
 
@@ -97,7 +97,7 @@ class _Gathering:
 
     def _stopped(self, name: str, path: Path) -> StoppedNode:
         """Read again only when its control file has changed."""
-        from pgreplterm.cluster.stopped import stopped_node
+        from pgreplterm.cluster.forks.stopped import stopped_node
 
         try:
             changed = (path / "global" / "pg_control").stat().st_mtime_ns
@@ -123,7 +123,7 @@ def _of_places(places: Sequence[str]) -> _Gathering:
 
 
 def _of_lab(name: str) -> _Gathering:
-    from pgreplterm.cluster.connect import named_target
+    from pgreplterm.cluster.connecting.connect import named_target
     from pgreplterm.lab.lab import Lab
 
     lab = Lab.load(name)
@@ -135,7 +135,7 @@ async def _once(gathering: _Gathering, as_json: bool) -> int:
         found = gathering.survey(None)
         _show(found, None, gathering, as_json)
         return _exit_code(found, lacks_privilege=False)
-    from pgreplterm.cluster.sampler import Sampler
+    from pgreplterm.cluster.sampling.sampler import Sampler
 
     async with Sampler(gathering.targets) as sampler:
         if gathering.directories or gathering.lab is not None:
@@ -151,7 +151,7 @@ async def _once(gathering: _Gathering, as_json: bool) -> int:
 
 
 async def _again(gathering: _Gathering, interval: float, as_json: bool) -> int:
-    from pgreplterm.cluster.sampler import Sampler
+    from pgreplterm.cluster.sampling.sampler import Sampler
 
     async for snapshot in Sampler(gathering.targets, interval):
         _show(gathering.survey(snapshot), snapshot, gathering, as_json, again=True)
@@ -198,7 +198,7 @@ def _show(
 
 
 def _lacks_privilege(sampler: Sampler, snapshot: ClusterSnapshot) -> bool:
-    from pgreplterm.cluster.member import is_about_history
+    from pgreplterm.cluster.forks.member import is_about_history
 
     hidden = (missing for node in snapshot.nodes if node.sample for missing in node.sample.missing_privileges)
     return sampler.lacks_privilege or any(map(is_about_history, hidden))

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pgreplterm.cli.tables import aligned
-from pgreplterm.cluster.member import Member
+from pgreplterm.cluster.forks.member import Member
+from pgreplterm.cluster.forks.stopped import StoppedNode
+from pgreplterm.cluster.forks.timelines import Branch, Parting, Survey, survey_document
 from pgreplterm.cluster.model import ClusterSnapshot, Node, Rejoin, RejoinAction
-from pgreplterm.cluster.stopped import StoppedNode
-from pgreplterm.cluster.timelines import Branch, Parting, Survey, survey_document
 from pgreplterm.cluster.words import instant, printable, size, size_in_words
 
 _HEADINGS = ("NODE", "ROLE", "STATE", "END OF WAL", "PAST FORK", "REJOIN")

@@ -63,7 +63,7 @@ def open_any(text: str, timeline: str | None = None) -> WalSource:
 
 def _open(text: str) -> WalSource:
     if _SERVER.match(text) or (_KEYWORD.match(text) and not Path(text).exists()):
-        from pgreplterm.cluster.wal_files import open_server
+        from pgreplterm.cluster.decoded.wal_files import open_server
 
         return open_server(text)
     from pgreplterm.wal import open_source

@@ -19,7 +19,7 @@ from pgreplterm.cli.replayed import Recorded, lacks_privilege, recorded
 from pgreplterm.errors import ExitCode
 
 if TYPE_CHECKING:
-    from pgreplterm.cluster.connect import Target
+    from pgreplterm.cluster.connecting.connect import Target
     from pgreplterm.cluster.model import ClusterSnapshot
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -98,7 +98,7 @@ def look(watching: Watching, view: View) -> int:
 
 
 async def _once(watching: Watching, view: View) -> int:
-    from pgreplterm.cluster.sampler import Sampler
+    from pgreplterm.cluster.sampling.sampler import Sampler
 
     async with Sampler(watching.targets, discover=discovers()) as sampler:
         snapshot = await sampler.sample_once()
@@ -107,7 +107,7 @@ async def _once(watching: Watching, view: View) -> int:
 
 
 async def _again(watching: Watching, interval: float, view: View) -> int:
-    from pgreplterm.cluster.sampler import Sampler
+    from pgreplterm.cluster.sampling.sampler import Sampler
 
     async for snapshot in Sampler(watching.targets, interval, discover=discovers()):
         _show(snapshot, watching, view)
@@ -155,7 +155,7 @@ def _remember_discover(context: click.Context, _: click.Parameter, is_on: bool) 
 
 
 def _lab_targets(name: str) -> Sequence[Target]:
-    from pgreplterm.cluster.connect import named_target
+    from pgreplterm.cluster.connecting.connect import named_target
     from pgreplterm.lab.lab import Lab
 
     lab = Lab.load(name)

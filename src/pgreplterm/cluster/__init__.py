@@ -15,27 +15,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pgreplterm.cluster.connect import Target, named_target, scrub, targets
+    from pgreplterm.cluster.connecting.connect import Target, named_target, scrub, targets
+    from pgreplterm.cluster.forks.lineage import Relation, compare
     from pgreplterm.cluster.history import LagHistory
-    from pgreplterm.cluster.lineage import Relation, compare
     from pgreplterm.cluster.model import ClusterSnapshot
-    from pgreplterm.cluster.sampler import Sampler
+    from pgreplterm.cluster.sampling.sampler import Sampler
     from pgreplterm.cluster.serialize import snapshot_document
     from pgreplterm.cluster.verdict import Severity, Verdict
 
 _HOMES = {
     "ClusterSnapshot": "model",
     "LagHistory": "history",
-    "Relation": "lineage",
-    "Sampler": "sampler",
+    "Relation": "forks.lineage",
+    "Sampler": "sampling.sampler",
     "Severity": "verdict",
-    "Target": "connect",
+    "Target": "connecting.connect",
     "Verdict": "verdict",
-    "compare": "lineage",
-    "named_target": "connect",
-    "scrub": "connect",
+    "compare": "forks.lineage",
+    "named_target": "connecting.connect",
+    "scrub": "connecting.connect",
     "snapshot_document": "serialize",
-    "targets": "connect",
+    "targets": "connecting.connect",
 }
 
 __all__ = [

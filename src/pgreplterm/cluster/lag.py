@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pgreplterm.cluster.history import LagHistory, LagStatistics, series_names
+from pgreplterm.cluster.joining.state import is_evidence_old
 from pgreplterm.cluster.model import ClusterSnapshot, Gaps, Link, LinkKind, Node, Role
-from pgreplterm.cluster.state import is_evidence_old
 from pgreplterm.cluster.verdict import Verdict, verdict
 from pgreplterm.cluster.words import NOT_APPLICABLE, UNKNOWN, catch_up, duration, instant, lag_time, pace, size
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pgreplterm.cluster.activity import NO_ACTIVITY, Activity
-from pgreplterm.cluster.grounds import NO_EVIDENCE, LineageEvidence
+from pgreplterm.cluster.forks.grounds import NO_EVIDENCE, LineageEvidence
 from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.timeline import TimelineHistory
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pgreplterm.cluster.connect import named_target
+from pgreplterm.cluster.connecting.connect import named_target
 from pgreplterm.cluster.model import ClusterSnapshot, Node, NodeState, RejoinAction
 from pgreplterm.drill.acks import await_acks
 from pgreplterm.drill.choose import bytes_at_risk, candidates, preflight, primary_is_lost

@@ -11,14 +11,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from pgreplterm.cluster.catalog import Catalog
-from pgreplterm.cluster.commits import lost_past, survey
-from pgreplterm.cluster.connect import Target
-from pgreplterm.cluster.diverged import diverged, old_at, save_tail
+from pgreplterm.cluster.connecting.connect import Target
+from pgreplterm.cluster.decoded.catalog import Catalog
+from pgreplterm.cluster.decoded.commits import lost_past, survey
+from pgreplterm.cluster.decoded.diverged import diverged, old_at, save_tail
+from pgreplterm.cluster.decoded.risk_words import diverged_document
+from pgreplterm.cluster.decoded.tables import named, tables_of
+from pgreplterm.cluster.decoded.wal_range import wal_at
 from pgreplterm.cluster.model import NodeSample
-from pgreplterm.cluster.risk_words import diverged_document
-from pgreplterm.cluster.tables import named, tables_of
-from pgreplterm.cluster.wal_range import wal_at
 from pgreplterm.errors import DrillFailed, PgReplTermError
 from pgreplterm.wal.lsn import LSN
 

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
-from pgreplterm.cluster.connect import Target
+from pgreplterm.cluster.connecting.connect import Target
 from pgreplterm.cluster.model import ClusterSnapshot
-from pgreplterm.cluster.sampler import Sampler
+from pgreplterm.cluster.sampling.sampler import Sampler
 from pgreplterm.errors import DrillFailed
 
 

@@ -185,7 +185,9 @@ def _text(data: Any) -> bytes:
 
 
 def _scrubbed(data: Any) -> Any:
-    from pgreplterm.cluster.connect import scrub  # which loads libpq; here only when there is something to scrub
+    from pgreplterm.cluster.connecting.connect import (
+        scrub,  # which loads libpq; here only when there is something to scrub
+    )
 
     if isinstance(data, str):
         return scrub(data)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from pgreplterm.cluster.model import ClusterSnapshot
 
 if TYPE_CHECKING:
-    from pgreplterm.cluster.connect import Target
-    from pgreplterm.cluster.risk_watch import AtRisk, RiskWatch
+    from pgreplterm.cluster.connecting.connect import Target
+    from pgreplterm.cluster.decoded.risk_watch import AtRisk, RiskWatch
 
 # Bytes of WAL that one look reads at most: of a server on this machine, and of one that may be far away.
 NEARBY = 8 * 1024**2
@@ -45,7 +45,7 @@ class RiskTeller:
         return defect
 
     def _look(self, snapshot: ClusterSnapshot, targets: Sequence[Target]) -> None:
-        from pgreplterm.cluster.risk_watch import RiskWatch
+        from pgreplterm.cluster.decoded.risk_watch import RiskWatch
 
         if self._watch is None:
             self._watch = RiskWatch(targets, self._most)

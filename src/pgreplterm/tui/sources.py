@@ -22,8 +22,8 @@ from pgreplterm.errors import PgReplTermError
 from pgreplterm.tui.risk import AFAR, NEARBY, RiskTeller
 
 if TYPE_CHECKING:
-    from pgreplterm.cluster.connect import Target
-    from pgreplterm.cluster.risk_watch import AtRisk
+    from pgreplterm.cluster.connecting.connect import Target
+    from pgreplterm.cluster.decoded.risk_watch import AtRisk
     from pgreplterm.lab.lab import Lab
 
 RETRY_AFTER = 2.0  # seconds between attempts to sample again after the sampler itself failed
@@ -104,7 +104,7 @@ async def sampled(
 
     bytes_a_look is how much WAL is read beside each at most, to tell what is at risk.
     """
-    from pgreplterm.cluster.sampler import Sampler
+    from pgreplterm.cluster.sampling.sampler import Sampler
 
     teller = RiskTeller(bytes_a_look)
     while True:
@@ -164,7 +164,7 @@ class LabSource:
 
     async def events(self) -> AsyncIterator[SourceEvent]:
         """Narration, then snapshots; a lab that cannot be built is fatal."""
-        from pgreplterm.cluster.connect import named_target
+        from pgreplterm.cluster.connecting.connect import named_target
 
         loop = asyncio.get_running_loop()
         told: asyncio.Queue[SourceEvent | None] = asyncio.Queue()

@@ -18,7 +18,7 @@ from pgreplterm.tui.overview.changes import Change, Weight, changes
 from pgreplterm.tui.sources import Jumped, Marked, Progress, Risked, Sampled, SourceEvent, Trouble
 
 if TYPE_CHECKING:
-    from pgreplterm.cluster.risk_watch import AtRisk
+    from pgreplterm.cluster.decoded.risk_watch import AtRisk
     from pgreplterm.cluster.thresholds import Thresholds
 
 KEPT_EVENTS = 500

@@ -19,8 +19,8 @@ from pgreplterm.cli.wal.risk import sampled_once, transaction_lines, transaction
 from pgreplterm.errors import ExitCode, PgReplTermError
 
 if TYPE_CHECKING:
-    from pgreplterm.cluster.connect import Target
-    from pgreplterm.cluster.diverged import Diverged, Old
+    from pgreplterm.cluster.connecting.connect import Target
+    from pgreplterm.cluster.decoded.diverged import Diverged, Old
     from pgreplterm.cluster.model import ClusterSnapshot, Node
 
 _DSN = re.compile(r"postgres(ql)?://|\s*[a-z_]+\s*=")
@@ -44,7 +44,7 @@ def diverged(old: str, primary_dsn: str, save: Path | None, transactions: bool, 
 
     Exits 0 when it has no commit that the primary lacks, 1 when it has.
     """
-    from pgreplterm.cluster.risk_words import diverged_document
+    from pgreplterm.cluster.decoded.risk_words import diverged_document
 
     found, whose = _compare(old, primary_dsn)
     if save is not None:
@@ -57,9 +57,9 @@ def diverged(old: str, primary_dsn: str, save: Path | None, transactions: bool, 
 
 
 def _compare(old: str, primary_dsn: str) -> tuple[Diverged, Old]:
-    from pgreplterm.cluster.connect import targets
-    from pgreplterm.cluster.diverged import diverged as compare
-    from pgreplterm.cluster.diverged import old_at, old_server
+    from pgreplterm.cluster.connecting.connect import targets
+    from pgreplterm.cluster.decoded.diverged import diverged as compare
+    from pgreplterm.cluster.decoded.diverged import old_at, old_server
     from pgreplterm.cluster.words import printable
 
     (theirs,) = _one(targets((primary_dsn,)), "--primary")
@@ -98,8 +98,8 @@ def _answering(snapshot: ClusterSnapshot, target: Target) -> Node:
 
 def _save(found: Diverged, old: Old, place: Path) -> None:
     """The list first, for it cannot be had again once the old primary is rewound; neither replaces anything."""
-    from pgreplterm.cluster.diverged import save_tail
-    from pgreplterm.cluster.risk_words import diverged_document
+    from pgreplterm.cluster.decoded.diverged import save_tail
+    from pgreplterm.cluster.decoded.risk_words import diverged_document
 
     try:
         with place.open("x", encoding="utf-8") as file:
@@ -119,7 +119,7 @@ def _save(found: Diverged, old: Old, place: Path) -> None:
 
 
 def _lines(found: Diverged, transactions: bool) -> list[str]:
-    from pgreplterm.cluster.risk_words import lost_lines, lost_phrase
+    from pgreplterm.cluster.decoded.risk_words import lost_lines, lost_phrase
     from pgreplterm.cluster.words import printable, size_in_words
 
     old, new = printable(found.old), printable(found.new)

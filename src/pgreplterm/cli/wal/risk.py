@@ -17,9 +17,9 @@ from pgreplterm.cli.watching import discovers, server_options, watched
 from pgreplterm.errors import ExitCode
 
 if TYPE_CHECKING:
-    from pgreplterm.cluster.connect import Target
+    from pgreplterm.cluster.connecting.connect import Target
+    from pgreplterm.cluster.decoded.risk import Risk, RiskReport
     from pgreplterm.cluster.model import ClusterSnapshot
-    from pgreplterm.cluster.risk import Risk, RiskReport
     from pgreplterm.wal.changes import Transaction
 
 transactions_option = click.option(
@@ -51,8 +51,8 @@ def risk(
     Exits 0 when some candidate would lose no commit, 1 when all would, 3 when that is unknown, 4 when a privilege hides
     it.
     """
-    from pgreplterm.cluster.risk import assess
-    from pgreplterm.cluster.risk_words import risk_document
+    from pgreplterm.cluster.decoded.risk import assess
+    from pgreplterm.cluster.decoded.risk_words import risk_document
 
     targets = watched(dsns, lab_name)
     snapshot, targets = sampled_once(targets, discovers())
@@ -66,7 +66,7 @@ def risk(
 
 def sampled_once(targets: Sequence[Target], discover: bool) -> tuple[ClusterSnapshot, Sequence[Target]]:
     """One look at the servers, and how each of them is reached, those included that were discovered."""
-    from pgreplterm.cluster.sampler import Sampler
+    from pgreplterm.cluster.sampling.sampler import Sampler
 
     async def sample() -> tuple[ClusterSnapshot, Sequence[Target]]:
         async with Sampler(targets, discover=discover) as sampler:
@@ -106,7 +106,7 @@ def _lines(report: RiskReport, transactions: bool) -> list[str]:
 
 
 def _risk_lines(risk: Risk, report: RiskReport, transactions: bool) -> list[str]:
-    from pgreplterm.cluster.risk_words import evidence_phrase, lost_lines, risk_sentence
+    from pgreplterm.cluster.decoded.risk_words import evidence_phrase, lost_lines, risk_sentence
     from pgreplterm.cluster.words import printable
 
     standing = risk.standing

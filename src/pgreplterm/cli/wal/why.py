@@ -17,8 +17,8 @@ from pgreplterm.cli.watching import discovers, server_options, watched
 from pgreplterm.errors import CannotConnect, ExitCode
 
 if TYPE_CHECKING:
-    from pgreplterm.cluster.behind import Behind
-    from pgreplterm.cluster.connect import Target
+    from pgreplterm.cluster.connecting.connect import Target
+    from pgreplterm.cluster.decoded.behind import Behind
     from pgreplterm.cluster.model import ClusterSnapshot
 
 _LOOK_EVERY = 0.2  # seconds
@@ -38,7 +38,7 @@ def why(dsns: tuple[str, ...], lab_name: str | None, standby: str | None, second
 
     Exits 0 when all have replayed everything, 1 when one is behind, 3 or 4 when that cannot be known.
     """
-    from pgreplterm.cluster.behind import behind_document, explained
+    from pgreplterm.cluster.decoded.behind import behind_document, explained
 
     targets = watched(dsns, lab_name)
     snapshots, targets = asyncio.run(_look(targets, seconds))
@@ -51,7 +51,7 @@ def why(dsns: tuple[str, ...], lab_name: str | None, standby: str | None, second
 
 
 async def _look(targets: Sequence[Target], seconds: float) -> tuple[list[ClusterSnapshot], Sequence[Target]]:
-    from pgreplterm.cluster.sampler import Sampler
+    from pgreplterm.cluster.sampling.sampler import Sampler
 
     snapshots: list[ClusterSnapshot] = []
     async with Sampler(targets, _LOOK_EVERY, discover=discovers()) as sampler:
@@ -67,7 +67,7 @@ async def _look(targets: Sequence[Target], seconds: float) -> tuple[list[Cluster
 
 
 def _exit_code(found: Sequence[Behind]) -> ExitCode:
-    from pgreplterm.cluster.why import CauseKind
+    from pgreplterm.cluster.decoded.why import CauseKind
 
     kinds = {each.cause.kind for each in found}
     if not found or kinds == {CauseKind.UNKNOWN}:

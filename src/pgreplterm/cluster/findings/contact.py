@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pgreplterm.cluster.findings.lag import is_unwatched_standby
 from pgreplterm.cluster.findings.phrases import failure_of, gaps_told, sampled
 from pgreplterm.cluster.findings.rule import Hit, Rule, Severity, View
+from pgreplterm.cluster.joining.state import is_evidence_old
 from pgreplterm.cluster.model import Link, Node, NodeSample, NodeState, Role
-from pgreplterm.cluster.state import is_evidence_old
 from pgreplterm.cluster.words import duration_in_words, size_in_words
 
 _LATE = 2.0  # seconds

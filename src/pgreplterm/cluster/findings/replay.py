@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pgreplterm.cluster.findings.lag import delay_of
 from pgreplterm.cluster.findings.phrases import gaps_told, sampled
 from pgreplterm.cluster.findings.rule import Hit, Rule, Severity, View
+from pgreplterm.cluster.joining.state import ACKNOWLEDGE_WITHIN
 from pgreplterm.cluster.model import Link, Node, NodeSample
-from pgreplterm.cluster.state import ACKNOWLEDGE_WITHIN
 from pgreplterm.cluster.words import duration_in_words, size_in_words
 
 _NOT_PAUSED = "not paused"

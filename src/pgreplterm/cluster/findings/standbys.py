@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from pgreplterm.cluster.findings.phrases import gaps_told, sampled
 from pgreplterm.cluster.findings.rule import Hit, Rule, Severity, View
-from pgreplterm.cluster.lineage import Relation, compare
+from pgreplterm.cluster.forks.lineage import Relation, compare
 from pgreplterm.cluster.model import Node, NodeState, RejoinAction
 from pgreplterm.cluster.words import size_in_words
 

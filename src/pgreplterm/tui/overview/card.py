@@ -18,7 +18,7 @@ from pgreplterm.tui.overview.table import state_span
 from pgreplterm.wal.lsn import LSN
 
 if TYPE_CHECKING:
-    from pgreplterm.cluster.risk_watch import AtRisk
+    from pgreplterm.cluster.decoded.risk_watch import AtRisk
 
 LABEL = 10
 WHY = 3  # rows; a refusal says at length what to grant, and `wal risk` says all of it
@@ -83,7 +83,7 @@ def _link_rows(link: Link) -> Iterator[Row]:
 
 
 def _risk_rows(at_risk: AtRisk, width: int) -> Iterator[Row]:
-    from pgreplterm.cluster.risk_words import at_risk_phrase
+    from pgreplterm.cluster.decoded.risk_words import at_risk_phrase
 
     yield row((" AT RISK NOW", Ink.BOLD), (f"  {words.size(at_risk.gap)}", Ink.DIM))
     is_lost = at_risk.lost is not None and at_risk.lost.commits > 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pgreplterm.cluster.lineage import Comparison, Relation, compare
+from pgreplterm.cluster.forks.lineage import Comparison, Relation, compare
 from pgreplterm.cluster.model import ClusterSnapshot, Node
 from pgreplterm.wal.lsn import LSN
 

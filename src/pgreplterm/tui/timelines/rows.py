@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pgreplterm.cluster import words
-from pgreplterm.cluster.lineage import Relation
+from pgreplterm.cluster.forks.lineage import Relation
 from pgreplterm.cluster.model import ClusterSnapshot
 from pgreplterm.tui.chrome import coarse
 from pgreplterm.tui.glyphs import Glyphs

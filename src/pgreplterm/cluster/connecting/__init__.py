@@ -1,0 +1,1 @@
+"""From a connection string to a server: what psql takes, passwords, and addresses."""
