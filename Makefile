@@ -11,8 +11,10 @@ BUILD := pyproject.toml setup.py build_ext.py $(wildcard csrc/* csrc/*/*)
 demo: $(VENV)/run.done
 	@$(BIN)/pgreplterm demo $(ARGS)
 
+# Most tests wait for servers: two processes share them out, file by file. JOBS=0 runs all in one.
+JOBS ?= 2
 test: $(VENV)/dev.done
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 bench: $(VENV)/dev.done
 	$(BIN)/pytest tests/bench --benchmark-only --benchmark-columns=min,median,max,rounds --benchmark-sort=name -s $(ARGS)
