@@ -6,7 +6,6 @@ Owns: the writes and their record outside of the server. Must not: know what the
 from __future__ import annotations
 
 import json
-import re
 import signal
 import threading
 from collections.abc import Iterable
@@ -17,7 +16,6 @@ from typing import Any
 import pytest
 
 from pgreplterm.cli import run
-from pgreplterm.lab.sysv import remove_segment
 
 from .replicas import Cluster, Node
 
@@ -114,26 +112,11 @@ def _is_told_to_end(pid: int) -> bool:
 
 
 def kill(node: Node) -> None:
-    """SIGKILL to the whole family, as a machine that loses power: what that leaves in shared memory goes, too."""
-    lock = (node.data / "postmaster.pid").read_text(encoding="ascii").splitlines()
-    shared = {path for process in node.family() for path in _shared(process.pid)}
+    """SIGKILL to the whole family, as a machine that loses power."""
     node.send(signal.SIGKILL)
     assert node._process is not None
     node._process.wait()
     node._process = None
-    key, identifier = map(int, lock[6].split())
-    remove_segment(key, identifier)
-    for left in shared:
-        Path(left).unlink(missing_ok=True)
-
-
-def _shared(pid: int) -> set[str]:
-    """The shared memory that a process has mapped."""
-    try:
-        maps = Path(f"/proc/{pid}/maps").read_text(encoding="ascii", errors="replace")
-    except OSError:  # it has ended meanwhile
-        return set()
-    return set(re.findall(r"/dev/shm/PostgreSQL\.\d+", maps))
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:

@@ -25,6 +25,7 @@ import pytest
 
 from pgreplterm.lab.account import Account, server_account
 from pgreplterm.lab.binaries import environment, prepare
+from pgreplterm.lab.server import remove_segment
 
 MAJORS = (15, 16, 17, 18)
 
@@ -80,7 +81,11 @@ def scratch_folder() -> Iterator[Path]:
     roomy = os.access(shared, os.W_OK) and shutil.disk_usage(shared).free > 1 << 30
     with tempfile.TemporaryDirectory(prefix="pgreplterm-wal-", dir=shared if roomy else None) as folder:
         Path(folder).chmod(0o755)
-        yield Path(folder)
+        try:
+            yield Path(folder)
+        finally:
+            for lock_file in Path(folder).rglob("postmaster.pid"):  # of a killed server
+                remove_segment(lock_file.parent)
 
 
 @dataclass
