@@ -91,7 +91,7 @@ class _Terminal:
 
     def _read(self) -> None:
         data = os.read(self.master, 65536)
-        self.seen += data.decode()
+        self.seen += data.decode(errors="replace")
         self._stream.feed(data)
 
 

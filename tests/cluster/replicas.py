@@ -93,8 +93,12 @@ class Node(Server):
 
     def send_to_walreceiver(self, what: signal.Signals) -> None:
         """A signal to the walreceiver alone."""
-        (receiver,) = [one for one in self.family() if "walreceiver" in " ".join(one.cmdline())]
-        receiver.send_signal(what)
+        for process in self.family():
+            with suppress(psutil.NoSuchProcess):  # a zombie is one, too
+                if "walreceiver" in " ".join(process.cmdline()):
+                    process.send_signal(what)
+                    return
+        raise AssertionError(f"{self.name} has no walreceiver")
 
 
 @dataclass

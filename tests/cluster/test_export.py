@@ -40,6 +40,7 @@ def by_node(samples: list[tuple[Labels, float]]) -> dict[str, float]:
 
 
 def test_a_healthy_cluster(calm: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+    calm["s1"].wait_for("count(*) = 1 from pg_replication_slots where restart_lsn is not null")
     status, found = once(capsys, *calm.dsns())
     assert status == ExitCode.OK
     assert by_node(found["pgreplterm_up"]) == {"pg1": 1, "s1": 1, "leaf": 1, "s2": 1}

@@ -77,7 +77,14 @@ async def test_trap_15_a_standby_has_restartpoints(archiving: Cluster) -> None:
         before = activity(level, "s1").checkpoints
         naively = None if newest else naive.requested_checkpoints(s1)
         s1.sql("checkpoint")
-        after = activity(await sampler.sample_once(), "s1").checkpoints
+        counted = (before.restartpoints_requested or 0) + 1 if before is not None and newest else None
+        later = await until(  # the checkpointer tells its counters a moment after the command is done
+            sampler,
+            lambda seen: (
+                (made := activity(seen, "s1").checkpoints) is not None and made.restartpoints_requested == counted
+            ),
+        )
+        after = activity(later, "s1").checkpoints
     assert before is not None
     assert after is not None
     if newest:

@@ -88,7 +88,7 @@ async def test_the_ticks_bring_it_along(monkeypatch: pytest.MonkeyPatch) -> None
         cut(made["s1"])
         write(made["pg1"], Book(), 5)
         dsns = {name: server.dsn for name, server in made.nodes.items()}
-        found = await asyncio.wait_for(told(dsns, 5), 30)
+        found = await asyncio.wait_for(told(dsns, 5), 90)
         for sampler in made_samplers:
             await sampler.aclose()
         assert sorted(table.rows for table in found.tables if not table.is_system) == [50, 75]

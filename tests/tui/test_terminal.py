@@ -149,6 +149,13 @@ def test_a_size_that_no_signal_told_of() -> None:
         terminal.wait_for("address")
 
 
+def test_a_size_that_the_environment_names_is_not_believed() -> None:
+    with replay("steady", env={"COLUMNS": "80", "LINES": "24"}) as terminal:
+        terminal.wait_for("s2")
+        terminal.resize(120, 40)
+        terminal.wait_for("address")
+
+
 def test_without_a_terminal_it_says_so_in_one_sentence() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.tui.replay", "steady"], stdin=subprocess.DEVNULL, capture_output=True, text=True

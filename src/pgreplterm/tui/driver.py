@@ -79,6 +79,14 @@ class SteadyDriver(LinuxDriver):
         """What the terminal's size is now, whether or not a signal told of it."""
         return Size(*self._get_terminal_size())
 
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """The terminal's own word: COLUMNS and LINES in the environment know of no later size."""
+        try:
+            width, height = os.get_terminal_size(self._outlet.fileno())
+        except OSError:
+            return super()._get_terminal_size()
+        return (width, height) if width and height else super()._get_terminal_size()
+
     def leave(self) -> None:
         """From now on, do not wait for a terminal that takes nothing."""
         self._outlet.leaving = True
