@@ -41,14 +41,16 @@ def look(lab: Lab) -> ClusterSnapshot:
     return asyncio.run(sample())
 
 
-def run(lab: Lab, on_event: Callable[[Event], None] = lambda _: None) -> tuple[FailoverReport, list[Event]]:
+def run(
+    lab: Lab, on_event: Callable[[Event], None] = lambda _: None, reports: Path | None = None
+) -> tuple[FailoverReport, list[Event]]:
     events: list[Event] = []
 
     def listen(event: Event) -> None:
         events.append(event)
         on_event(event)
 
-    return run_failover(lab, lab.directory / "journal.jsonl", listen), events
+    return run_failover(lab, lab.directory / "journal.jsonl", listen, reports), events
 
 
 def starts(event: Event, step: str) -> bool:
@@ -143,9 +145,13 @@ def binaries_without_rewind(lab_root: Path) -> Iterator[Path]:
     folder.rmdir()
 
 
-@pytest.mark.parametrize("rewind_works", [True, False], ids=["pg_rewind", "rebuild"])
+@pytest.mark.parametrize(
+    ("rewind_works", "reports"),
+    [(True, None), (False, Path("/proc/nowhere"))],
+    ids=["pg_rewind", "rebuild, and no folder for reports"],
+)
 def test_writes_that_no_standby_received_are_counted_as_lost(
-    make_lab: MakeLab, binaries_without_rewind: Path, rewind_works: bool
+    make_lab: MakeLab, binaries_without_rewind: Path, rewind_works: bool, reports: Path | None
 ) -> None:
     lab = make_lab(standbys=2, pg_bin=None if rewind_works else binaries_without_rewind)
 
@@ -155,7 +161,7 @@ def test_writes_that_no_standby_received_are_counted_as_lost(
                 await_probes(lab, standby)
             cut_links(lab, "pg2", "pg3")
 
-    report, _ = run(lab, cut_while_it_writes)
+    report, _ = run(lab, cut_while_it_writes, reports)
     client = report.client
     assert report.rejoin == ("pg_rewind" if rewind_works else "rebuild")
     assert len(client.lost_ids) >= 5, "of the 50 writes before the kill some came after the cut"

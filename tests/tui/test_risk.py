@@ -77,8 +77,8 @@ async def test_the_ticks_bring_it_along(monkeypatch: pytest.MonkeyPatch) -> None
     class Kept(Sampler):
         """A terminal ends with its process; a test closes what it opened."""
 
-        def __init__(self, targets: Sequence[Target], interval: float) -> None:
-            super().__init__(targets, interval)
+        def __init__(self, targets: Sequence[Target], interval: float, *, discover: bool) -> None:
+            super().__init__(targets, interval, discover=discover)
             made_samplers.append(self)
 
     monkeypatch.setattr("pgreplterm.cluster.sampling.sampler.Sampler", Kept)

@@ -10,7 +10,7 @@ only then look after the old primary, whose WAL is read before anything may over
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,11 +79,11 @@ class Failover:
         journal: Journal,
         see: Callable[[ClusterSnapshot], None],
         started_at: float,
-        diverged: Path,
+        diverged: Sequence[Path],
     ) -> None:
         """see is told every snapshot the drill looks at, in another thread; started_at is in epoch seconds.
 
-        diverged is where the list goes of what only the old primary has.
+        diverged says where the list may go of what only the old primary has, the best place first.
         """
         self._kept = diverged
         self._lab = lab

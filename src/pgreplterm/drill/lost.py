@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,23 +50,28 @@ def foretell(old: Stopped, position: LSN, catalog: Target) -> Forecast:
     return Forecast(position, lost.commits, sum(table.rows for table in tables if not table.is_system))
 
 
-def keep(old: Stopped, new: str, sample: NodeSample, target: Target, place: Path) -> Path | None:
-    """Write what only the old primary has as JSON to place, and its WAL beside it; None when it has nothing.
+def keep(old: Stopped, new: str, sample: NodeSample, target: Target, places: Sequence[Path]) -> Path | None:
+    """Write what only the old primary has as JSON, and its WAL beside it, to the first of these places that takes it.
 
-    Raises DrillFailed when they cannot be kept: what follows would destroy them.
+    Returns that place; None when the old primary has nothing of its own. Raises DrillFailed when no place takes it:
+    what follows would destroy it.
     """
     whose = old_at(old.directory, old.name)
     found = diverged(whose, new, sample, target)
     if not found.has_tail:
         return None
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        document = diverged_document(found, time.time(), transactions=True)
-        place.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        save_tail(found, whose, place.with_name(f"{place.name}.wal"))
-    except (OSError, PgReplTermError) as error:
-        raise DrillFailed(
-            f"{place}: expected to keep what only {old.name} has, before it is rewound; {error}. {old.name} is left "
-            "stopped and as it was."
-        ) from error
-    return place
+    refusals = []
+    for place in places:
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            document = diverged_document(found, time.time(), transactions=True)
+            place.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+            save_tail(found, whose, place.with_name(f"{place.name}.wal"))
+        except (OSError, PgReplTermError) as error:
+            refusals.append(f"{place}: {error}")
+        else:
+            return place
+    raise DrillFailed(
+        f"expected to keep what only {old.name} has, before it is rewound; {'; '.join(refusals)}. {old.name} is left "
+        "stopped and as it was."
+    )

@@ -32,7 +32,7 @@ def run_failover(lab: Lab, journal_path: Path, listen: Listener, reports: Path |
     Raises PgReplTermError when another drill runs there, DrillFailed when a step fails; the journal says which.
     """
     started_at = time.time()
-    kept = _kept_path(lab, journal_path, reports, started_at)
+    kept = _kept_paths(lab, journal_path, reports, started_at)
     with _only_drill(lab), closing(Film(_film_path(lab, journal_path, reports, started_at), lab.name)) as film:
 
         def tell(event: dict[str, Any]) -> None:
@@ -66,10 +66,10 @@ def _film_path(lab: Lab, journal_path: Path, reports: Path | None, started_at: f
     return place_of(reports, lab.name, started_at) / "recording"
 
 
-def _kept_path(lab: Lab, journal_path: Path, reports: Path | None, started_at: float) -> Path:
-    if reports is None:
-        return journal_path.with_suffix(".diverged.json")
-    return place_of(reports, lab.name, started_at) / "diverged.json"
+def _kept_paths(lab: Lab, journal_path: Path, reports: Path | None, started_at: float) -> tuple[Path, ...]:
+    """Where what only the old primary has may go; beside the journal when the reports' folder takes nothing."""
+    beside = journal_path.with_suffix(".diverged.json")
+    return (beside,) if reports is None else (place_of(reports, lab.name, started_at) / "diverged.json", beside)
 
 
 def _last_words(event: dict[str, Any]) -> str | None:

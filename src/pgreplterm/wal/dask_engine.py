@@ -13,7 +13,7 @@ import logging
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -218,16 +218,28 @@ def _distributed() -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Dask's log off the terminal: workers come and go, and what that means is said in our own words."""
-    handlers = logging.getLogger("distributed").handlers
-    levels = [handler.level for handler in handlers]
+    """Keep Dask's log off the terminal: workers come and go, and what that means is said in our own words.
+
+    After an interrupt it stays off: Dask's threads outlive this context then, and tell of each connection they lose.
+    """
+    handlers = list(logging.getLogger("distributed").handlers)
     for handler in handlers:
-        handler.setLevel(logging.CRITICAL + 1)
+        handler.addFilter(_drop)
     try:
         yield
-    finally:
-        for handler, level in zip(handlers, levels, strict=True):
-            handler.setLevel(level)
+    except Exception:
+        _speak(handlers)
+        raise
+    _speak(handlers)
+
+
+def _drop(_: logging.LogRecord) -> bool:
+    return False
+
+
+def _speak(handlers: Iterable[logging.Handler]) -> None:
+    for handler in handlers:
+        handler.removeFilter(_drop)
 
 
 @contextmanager
