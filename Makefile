@@ -11,8 +11,8 @@ BUILD := pyproject.toml setup.py build_ext.py $(wildcard csrc/* csrc/*/*)
 demo: $(VENV)/run.done
 	@$(BIN)/pgreplterm demo $(ARGS)
 
-# Most tests wait for servers: two processes share them out, file by file. JOBS=0 runs all in one.
-JOBS ?= 2
+# Most tests wait for servers: three processes share them out, file by file. JOBS=0 runs all in one.
+JOBS ?= 3
 test: $(VENV)/dev.done
 	$(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
 

@@ -17,12 +17,12 @@ from pgreplterm.cli import run
 from pgreplterm.cli.terminal import Look
 from pgreplterm.errors import ExitCode
 from tests.cluster.replicas import Cluster, cluster
-from tests.wal.servers import MAJORS
+from tests.wal.servers import EDGES
 
 from .conftest import Command
 
 
-@pytest.fixture(scope="module", params=MAJORS, ids=lambda major: f"pg{major}")
+@pytest.fixture(scope="module", params=EDGES, ids=lambda major: f"pg{major}")
 def pair(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A primary and its standby; nobody hurts them."""
     with cluster(request.param, {"pg1": None, "s1": "pg1"}) as made:

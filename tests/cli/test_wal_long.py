@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import os
 import pty
-import select
 import signal
 import subprocess
 import sys
+import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,35 +64,50 @@ def _wal(*words: str | Path) -> list[str]:
 
 
 class _Terminal:
-    """A terminal that is stderr of a command, and what stands on its screen."""
+    """A terminal that is stderr of a command, and what stands on its screen.
+
+    A thread reads it, as a terminal does all the time: a command whose writes nobody takes would wait for ever.
+    """
 
     def __init__(self) -> None:
-        self.master, self.slave = pty.openpty()
+        self._master, self.slave = pty.openpty()
         self.screen = pyte.Screen(100, 24)
         self.seen = ""
         self._stream = pyte.ByteStream(self.screen)
+        self._changed = threading.Condition()
+        self._reader = threading.Thread(target=self._read, name="terminal", daemon=True)
+        self._reader.start()
 
     def wait_for(self, text: str) -> str:
         """Return the line that text has appeared on."""
-        poll = select.poll()
-        poll.register(self.master, select.POLLIN)
-        while not any(text in line for line in self.screen.display):
-            assert poll.poll(DEADLINE * 1000), f"never saw {text!r}: {self.screen.display}"
-            self._read()
-        return next(line for line in self.screen.display if text in line)
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._line(text) is not None, DEADLINE), (
+                f"never saw {text!r}: {self.screen.display}"
+            )
+            return self._line(text) or ""
 
     def finish(self) -> list[str]:
-        """What is left on the screen."""
-        while select.select([self.master], [], [], 0)[0]:
-            self._read()
-        os.close(self.master)
+        """What is left on the screen, once the command has ended."""
         os.close(self.slave)
+        self._reader.join(DEADLINE)
+        os.close(self._master)
         return [line.rstrip() for line in self.screen.display if line.strip()]
 
+    def _line(self, text: str) -> str | None:
+        return next((line for line in self.screen.display if text in line), None)
+
     def _read(self) -> None:
-        data = os.read(self.master, 65536)
-        self.seen += data.decode(errors="replace")
-        self._stream.feed(data)
+        while data := self._next():
+            with self._changed:
+                self.seen += data.decode(errors="replace")
+                self._stream.feed(data)
+                self._changed.notify_all()
+
+    def _next(self) -> bytes:
+        try:
+            return os.read(self._master, 65536)
+        except OSError:  # EIO: nobody has the other end open any more
+            return b""
 
 
 @pytest.fixture

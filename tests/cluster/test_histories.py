@@ -19,7 +19,7 @@ from pgreplterm.cluster.forks.grounds import APPLICATION_NAME, Beginning
 from pgreplterm.cluster.model import ClusterSnapshot, NodeSample
 from pgreplterm.cluster.sampling.sampler import Sampler
 from pgreplterm.wal.timeline import TimelineHistory
-from tests.wal.servers import MAJORS
+from tests.wal.servers import EDGES
 
 from .replicas import Cluster, Node, cluster
 from .watching import until, watch
@@ -30,7 +30,7 @@ ASKED = "received replication command: TIMELINE_HISTORY 2"
 CHAIN = {"pg1": None, "s1": "pg1", "s2": "s1"}
 
 
-@pytest.fixture(scope="module", params=MAJORS, ids=lambda major: f"pg{major}")
+@pytest.fixture(scope="module", params=EDGES, ids=lambda major: f"pg{major}")
 def promoted(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A primary on timeline 2 and a standby that followed it there."""
     with cluster(request.param, CHAIN) as made:

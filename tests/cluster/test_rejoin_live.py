@@ -18,7 +18,7 @@ from pgreplterm.cluster.forks.stopped import stopped_node
 from pgreplterm.cluster.model import ClusterSnapshot, NodeState, Rejoin, RejoinAction
 from pgreplterm.errors import ExitCode
 from pgreplterm.wal.lsn import LSN
-from tests.wal.servers import MAJORS
+from tests.wal.servers import EDGES
 
 from .replicas import Cluster, Node, cluster
 from .watching import states, until, watch
@@ -29,21 +29,21 @@ TRIO = {**PAIR, "s2": "pg1"}
 CHAIN = {**PAIR, "s2": "s1", "leaf": "s2"}
 
 
-@pytest.fixture(params=MAJORS, ids=lambda major: f"pg{major}")
+@pytest.fixture(params=EDGES, ids=lambda major: f"pg{major}")
 def pair(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     with cluster(request.param, PAIR) as made:
         allow_seer(made)
         yield made
 
 
-@pytest.fixture(params=MAJORS, ids=lambda major: f"pg{major}")
+@pytest.fixture(params=EDGES, ids=lambda major: f"pg{major}")
 def trio(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     with cluster(request.param, TRIO) as made:
         allow_seer(made)
         yield made
 
 
-@pytest.fixture(params=MAJORS, ids=lambda major: f"pg{major}")
+@pytest.fixture(params=EDGES, ids=lambda major: f"pg{major}")
 def chain(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     with cluster(request.param, CHAIN) as made:
         yield made
@@ -353,7 +353,7 @@ async def test_three_generations_down_a_cascade(chain: Cluster) -> None:
         rewind_says(chain, name, "s2", "Done!")
 
 
-@pytest.mark.parametrize("major", [MAJORS[-1]])
+@pytest.mark.parametrize("major", [EDGES[-1]])
 async def test_another_cluster_is_foreign(major: int, capsys: pytest.CaptureFixture[str]) -> None:
     with cluster(major, PAIR) as made, cluster(major, {"stranger": None}) as other:
         made.nodes["stranger"] = other["stranger"]

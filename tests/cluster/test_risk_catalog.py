@@ -11,12 +11,12 @@ from pgreplterm.cluster.connecting.connect import named_target
 from pgreplterm.cluster.decoded.catalog import Catalog, Filenode, Kind
 from pgreplterm.cluster.decoded.tables import named, tables_of
 from pgreplterm.wal.changes import RelationChanges
-from tests.wal.servers import MAJORS, Server, scratch_folder, throwaway_server
+from tests.wal.servers import EDGES, Server, scratch_folder, throwaway_server
 
 DEFAULT = 1663
 
 
-@pytest.fixture(scope="module", params=MAJORS, ids=lambda major: f"pg{major}")
+@pytest.fixture(scope="module", params=EDGES, ids=lambda major: f"pg{major}")
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """Two databases, the second with a table that has an index and a TOAST table, and partitions."""
     with scratch_folder() as scratch, throwaway_server(request.param, Path(scratch) / "named") as server:

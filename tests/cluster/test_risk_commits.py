@@ -19,7 +19,7 @@ from pgreplterm.wal.changes import Transaction
 from pgreplterm.wal.errors import WalError
 from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.source import WalSource
-from tests.wal.servers import MAJORS, Server, scratch_folder, throwaway_server
+from tests.wal.servers import EDGES, Server, scratch_folder, throwaway_server
 
 
 @dataclass
@@ -48,7 +48,7 @@ def xid(session: psycopg.Connection[tuple[object]]) -> int:
     return int(str(row[0]))
 
 
-@pytest.fixture(scope="module", params=MAJORS, ids=lambda major: f"pg{major}")
+@pytest.fixture(scope="module", params=EDGES, ids=lambda major: f"pg{major}")
 def written(request: pytest.FixtureRequest) -> Iterator[Written]:
     """Short transactions, and long ones that write on both sides of the mark: plain, with savepoints, prepared."""
     with (

@@ -13,7 +13,7 @@ from pgreplterm.cluster.decoded.wal_range import wal_of
 from pgreplterm.cluster.model import ClusterSnapshot
 from pgreplterm.wal.changes import changes
 from pgreplterm.wal.lsn import LSN
-from tests.wal.servers import MAJORS
+from tests.wal.servers import EDGES
 
 from .losing import level, make_tables
 from .replicas import Cluster, cluster
@@ -22,7 +22,7 @@ from .watching import until, watch
 SESSIONS = 3
 
 
-@pytest.fixture(params=MAJORS, ids=lambda major: f"pg{major}")
+@pytest.fixture(params=EDGES, ids=lambda major: f"pg{major}")
 def frozen(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """Three sessions that wait for a standby that never comes back, until it is no longer asked for."""
     with cluster(request.param, {"pg1": None, "s1": "pg1"}) as made:

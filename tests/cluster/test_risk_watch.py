@@ -15,13 +15,13 @@ from pgreplterm.cluster.decoded.wal_range import wal_of
 from pgreplterm.cluster.model import ClusterSnapshot
 from pgreplterm.cluster.sampling.sampler import Sampler
 from pgreplterm.wal.source import WalSource
-from tests.wal.servers import MAJORS
+from tests.wal.servers import EDGES
 
 from .losing import Book, cut, kill, level, make_tables, promote, write
 from .replicas import Cluster, cluster
 
 
-@pytest.fixture(scope="module", params=MAJORS, ids=lambda major: f"pg{major}")
+@pytest.fixture(scope="module", params=EDGES, ids=lambda major: f"pg{major}")
 def trio(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     with cluster(request.param, {"pg1": None, "s1": "pg1", "s2": "pg1"}) as made:
         make_tables(made["pg1"])
@@ -211,7 +211,7 @@ async def test_wal_that_every_candidate_has_by_now_is_left_out(
 
 
 async def test_a_switch_of_segments_and_a_promotion_are_followed() -> None:
-    with cluster(MAJORS[-1], {"pg1": None, "s1": "pg1", "s2": "pg1"}) as made:
+    with cluster(EDGES[-1], {"pg1": None, "s1": "pg1", "s2": "pg1"}) as made:
         make_tables(made["pg1"])
         level(made, "pg1", "s1", "s2")
         cut(made["s1"])

@@ -16,13 +16,13 @@ from pgreplterm.cluster.model import Missing, NodeSample, NodeState
 from pgreplterm.cluster.sampling import session as sessions
 from pgreplterm.cluster.sampling.session import Session, Unanswered
 from pgreplterm.cluster.sampling.statements import Capabilities
-from tests.wal.servers import MAJORS
+from tests.wal.servers import EDGES
 
 from .asking import HISTORY, ROLES, asking, plain, sampled, sampled_until
 from .replicas import Cluster, Node, cluster
 
 
-@pytest.fixture(scope="module", params=MAJORS, ids=lambda major: f"pg{major}")
+@pytest.fixture(scope="module", params=EDGES, ids=lambda major: f"pg{major}")
 def pair(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A primary that archives (for now) and its standby."""
     with cluster(request.param, {"pg1": None, "s1": "pg1"}) as made:

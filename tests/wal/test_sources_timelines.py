@@ -19,7 +19,7 @@ from pgreplterm.wal.timeline import TimelineHistory, TimelineSwitch, parse_histo
 
 from .builder import Wal, noop_of
 from .corpus import MB, lsn_of, waldump
-from .servers import MAJORS, Server, scratch_folder, throwaway_server
+from .servers import EDGES, Server, scratch_folder, throwaway_server
 
 _LSN = re.compile(r"lsn: ([0-9A-F]+/[0-9A-F]+)")
 
@@ -69,7 +69,7 @@ def _write(server: Server) -> None:
         session.execute("insert into filler select n, repeat('g', 100) from generate_series(1, 900) n")
 
 
-@pytest.fixture(scope="module", params=(MAJORS[0], MAJORS[-1]))
+@pytest.fixture(scope="module", params=EDGES)
 def promoted(request: pytest.FixtureRequest, scratch: Path) -> Iterator[Promoted]:
     archive = scratch / "promoted" / "archive"
     settings = {"archive_mode": "on", "archive_command": f"cp %p {archive}/%f"}

@@ -22,7 +22,7 @@ from pgreplterm.wal.times import timestamp_of
 
 from .builder import Record, Wal, noop_of
 from .corpus import MB
-from .servers import MAJORS, scratch_folder, throwaway_server
+from .servers import EDGES, scratch_folder, throwaway_server
 
 COMMITS = 400
 MICROSECOND = timedelta(microseconds=1)
@@ -36,7 +36,7 @@ class Committed:
     times: dict[int, datetime]
 
 
-@pytest.fixture(scope="module", params=(MAJORS[0], MAJORS[-1]))
+@pytest.fixture(scope="module", params=EDGES)
 def committed(request: pytest.FixtureRequest, scratch: Path) -> Iterator[Committed]:
     """A dozen segments: single rows, loads that fill a segment without a commit, aborts, two-phase commits."""
     settings = {"track_commit_timestamp": "on", "max_prepared_transactions": "2"}
