@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from pgreplterm.lab.backend import Kind
 from pgreplterm.lab.lab import Lab, LabSpec, up
 from pgreplterm.lab.places import ENVIRONMENT_VARIABLE, SHARED_MEMORY
+from tests.docker.engines import require_engine
 
 MakeLab = Callable[..., Lab]
 
@@ -35,11 +37,12 @@ def lab_root() -> Iterator[Path]:
         root.rmdir()  # a test that leaves a lab behind fails here
 
 
-def _maker() -> Iterator[MakeLab]:
+def _maker(backend: Kind = Kind.LOCAL) -> Iterator[MakeLab]:
     made: list[Lab] = []
 
     def make(standbys: int = 2, cascades: int = 0, **spec: object) -> Lab:
-        lab = up(LabSpec(name=f"t{next(_numbers)}", standbys=standbys, cascades=cascades, **spec))  # type: ignore[arg-type]
+        name = f"t{os.getpid()}-{next(_numbers)}"  # containers of parallel runs share one engine
+        lab = up(LabSpec(name=name, standbys=standbys, cascades=cascades, backend=backend, **spec))  # type: ignore[arg-type]
         made.append(lab)
         return lab
 
@@ -53,6 +56,20 @@ def _maker() -> Iterator[MakeLab]:
 def make_lab(lab_root: Path) -> Iterator[MakeLab]:
     """Build labs: make_lab(standbys=2, cascades=1, pg_bin=..., segment_size=1)."""
     yield from _maker()
+
+
+@pytest.fixture(params=list(Kind))
+def backend(request: pytest.FixtureRequest) -> Kind:
+    """Both backends in turn, for tests that are to hold on each."""
+    if request.param is Kind.DOCKER:
+        require_engine()
+    return Kind(request.param)
+
+
+@pytest.fixture
+def make_lab_on(backend: Kind, lab_root: Path) -> Iterator[MakeLab]:
+    """Build labs as make_lab does, on the backend under test."""
+    yield from _maker(backend)
 
 
 @pytest.fixture

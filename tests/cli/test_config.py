@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from pgreplterm.cluster.thresholds import PROFILES, Thresholds
-from pgreplterm.config.lines import lines_of
 from pgreplterm.config.schema import KEYS
 from pgreplterm.config.template import reference, template
 from pgreplterm.errors import ExitCode
+from pgreplterm.toml_lines import lines_of
 
 from .conftest import Command
 

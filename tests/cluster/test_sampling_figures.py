@@ -14,7 +14,7 @@ from pgreplterm.cluster.activity import Archiver, Checkpoints, Conflicts, Contro
 from pgreplterm.cluster.model import Missing, NodeSample
 from pgreplterm.wal.lsn import LSN
 
-from .asking import HISTORY, ROLES, asking, major_of, plain, sampled
+from .asking import HISTORY, ROLES, asking, major_of, plain, sampled, sampled_until
 from .replicas import Cluster, Node
 
 EVERY_ROLE = pytest.mark.parametrize("role", ROLES)
@@ -183,6 +183,34 @@ async def test_recovery_is_a_standbys_only(calm: Cluster, name: str, role: str) 
     assert {column: getattr(recovery.prefetch, column) for column in row} == row
 
 
+@EVERY_ROLE
+@EVERY_NODE
+async def test_sessions_are_the_clients_and_the_oldest_is_whose_began_first(
+    calm: Cluster, name: str, role: str
+) -> None:
+    node = calm[name]
+    with node.connect() as first, node.connect() as second:
+        for session in (first, second):
+            session.execute("begin isolation level repeatable read")
+            session.execute("select 1 from pg_class")
+        seen = (await sampled(node, role)).activity.sessions
+        if role == "nobody_special":
+            assert seen is None
+            return
+        assert seen is not None and seen.oldest is not None
+        assert (seen.clients, seen.idle_in_transaction) == (3, 2)
+        assert (seen.oldest.pid, seen.oldest.state) == (first.info.backend_pid, "idle in transaction")
+        assert 0 < seen.oldest.age < NEAR
+        assert seen.oldest.xmin_age == 0
+    async with asking(node, role) as session:
+        after = await sampled_until(
+            session, lambda sample: sample.activity.sessions and not sample.activity.sessions.oldest
+        )
+    last = after.activity.sessions
+    assert last is not None
+    assert (last.clients, last.idle_in_transaction, last.oldest) == (1, 0, None)
+
+
 def _sums(major: int) -> str:
     columns = {"tablespace": "tablespace", "lock": "lock", "snapshot": "snapshot", "bufferpin": "buffer_pin"}
     columns |= {"deadlock": "deadlock"} | ({"active_logicalslot": "logical_slot"} if major >= 16 else {})
@@ -255,6 +283,7 @@ async def test_everything_hidden_is_named_with_what_shows_it(calm: Cluster, name
         "walsenders' states and positions": "pg_monitor",
         "primary_conninfo's host and port": "pg_monitor",
         "the history of its timeline": HISTORY,
+        "sessions and their transactions": "pg_monitor",
         "pg_wal's files and size": "pg_monitor",
         "WAL that waits for the archiver": "pg_monitor",
     }

@@ -99,8 +99,8 @@ def commit_synchronously(lab: Lab) -> None:
     raise AssertionError("pg2 and pg3 never became synchronous")
 
 
-def test_a_failover_with_a_cascade_loses_nothing(make_lab: MakeLab, tmp_path: Path) -> None:
-    lab = make_lab(standbys=2, cascades=1)
+def test_a_failover_with_a_cascade_loses_nothing(make_lab_on: MakeLab, tmp_path: Path) -> None:
+    lab = make_lab_on(standbys=2, cascades=1)
     commit_synchronously(lab)
     report, events = run(lab)
     assert (report.killed, report.timeline_before, report.timeline_after) == ("pg1", 1, 2)

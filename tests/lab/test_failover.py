@@ -1,4 +1,4 @@
-"""The operations of a failover, on every major: what a drill relies on."""
+"""The operations of a failover, on every major and both backends: what a drill relies on."""
 
 from __future__ import annotations
 
@@ -10,13 +10,20 @@ import psycopg
 import pytest
 
 from pgreplterm.lab import journal
+from pgreplterm.lab.backend import Kind
 from pgreplterm.lab.errors import LabError
 from pgreplterm.lab.journal import Outcome
 from pgreplterm.lab.lab import Lab
 from pgreplterm.lab.process import wait_until
 from pgreplterm.lab.status import Activity
 from tests.conftest import MakeLab
-from tests.wal.servers import require_bin
+from tests.wal.servers import EDGES, MAJORS, require_bin
+
+
+@pytest.fixture
+def lab(make_lab_on: MakeLab) -> Lab:
+    """A fresh lab of pg1 (primary), pg2 and pg3 on each backend."""
+    return make_lab_on()
 
 
 def ask(lab: Lab, node: str, statement: str) -> object:
@@ -30,9 +37,13 @@ def states(lab: Lab) -> dict[str, str]:
     return {node.name: node.state.value for node in lab.status()}
 
 
-@pytest.mark.parametrize("major", [15, 16, 17, 18])
-def test_a_diverged_primary_is_rewound_and_keeps_its_own_settings(make_lab: MakeLab, major: int) -> None:
-    lab = make_lab(standbys=2, cascades=1, pg_bin=require_bin(major))
+@pytest.mark.parametrize(
+    ("backend", "major"),
+    [*((Kind.LOCAL, major) for major in MAJORS), *((Kind.DOCKER, major) for major in EDGES)],
+    indirect=["backend"],
+)
+def test_a_diverged_primary_is_rewound_and_keeps_its_own_settings(make_lab_on: MakeLab, major: int) -> None:
+    lab = make_lab_on(standbys=2, cascades=1, pg_bin=require_bin(major))
     ports = {node.name: node.port for node in lab.nodes}
     ask(lab, "pg1", "CREATE TABLE t (word text)")
     ask(lab, "pg1", "ALTER SYSTEM SET work_mem = '7MB'")
@@ -62,8 +73,8 @@ def test_a_diverged_primary_is_rewound_and_keeps_its_own_settings(make_lab: Make
     assert ask(lab, "pg1", "SELECT received_tli FROM pg_stat_wal_receiver") == 2
 
 
-def test_a_planned_switch_leaves_no_slot_that_holds_wal_on_the_old_upstream(make_lab: MakeLab) -> None:
-    lab = make_lab(standbys=2)
+def test_a_planned_switch_leaves_no_slot_that_holds_wal_on_the_old_upstream(make_lab_on: MakeLab) -> None:
+    lab = make_lab_on(standbys=2)
     lab.repoint("pg3", "pg2")
     assert ask(lab, "pg1", "SELECT string_agg(slot_name, ',') FROM pg_replication_slots") == "pg2"
     assert ask(lab, "pg2", "SELECT string_agg(slot_name, ',') FROM pg_replication_slots") == "pg3"

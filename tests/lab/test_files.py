@@ -56,6 +56,11 @@ def test_wal_sizes_are_at_least_two_segments(segment: int) -> None:
             "2026 [1] FATAL:  bad\n2026 [1] LOG:  shut down\n2026 [2] FATAL:  the database system is starting up",
             "FATAL:  bad",
         ),
+        (
+            'LOG:  unrecognized configuration parameter "x" in file "c" line 3\n'
+            'FATAL:  configuration file "c" contains errors\n',
+            'unrecognized configuration parameter "x" in file "c" line 3',
+        ),
     ],
 )
 def test_the_telling_line_of_a_program(output: str, reason: str) -> None:

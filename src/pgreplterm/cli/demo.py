@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ LOAD_RATE = 200  # rows a second: enough to see, little enough for any machine
 @click.option("--standbys", type=click.IntRange(min=1), default=2, show_default=True)
 @click.option("--cascade", type=click.IntRange(min=0), default=1, show_default=True)
 @click.option("--seconds", type=click.FloatRange(min=0), default=2.0, show_default=True, help="Load before the drill.")
+@click.option("--backend", type=click.Choice(["local", "docker"]), default="local", show_default=True)
 @click.option("--name", default="demo", show_default=True, help="The lab's name.")
 @click.option("--pg-bin", type=click.Path(path_type=Path), help="Folder of postgres, initdb and the rest.")
 @click.option("--json", "as_json", is_flag=True, help="Headless, with one JSON document on stdout.")
@@ -42,6 +44,7 @@ def demo(
     standbys: int,
     cascade: int,
     seconds: float,
+    backend: str,
     name: str,
     pg_bin: Path | None,
     as_json: bool,
@@ -49,9 +52,10 @@ def demo(
     keep: bool,
 ) -> int:
     """A real cluster in a second, under load; watch it, kill it, read its WAL. All of it is gone when you leave."""
+    from pgreplterm.lab.backend import Kind
     from pgreplterm.lab.build import LabSpec
 
-    spec = LabSpec(name=name, standbys=standbys, cascades=cascade, pg_bin=pg_bin)
+    spec = LabSpec(name=name, standbys=standbys, cascades=cascade, pg_bin=pg_bin, backend=Kind(backend))
     if as_json or no_tui or not is_interactive():
         return _headless(spec, seconds, as_json, keep)
     return _on_screen(terminal, spec, keep)
@@ -92,11 +96,23 @@ def _lab(spec: LabSpec, keep: bool) -> Iterator[Lab]:
         _leave(lab, keep)
 
 
-def _up(spec: LabSpec, narrate: Callable[[str], None]) -> Lab:
-    """The lab with its load; a load that does not start takes the lab with it."""
+def _up_somewhere(spec: LabSpec, narrate: Callable[[str], None]) -> Lab:
+    """On the backend asked for; as local processes, and saying so, where there is no Docker Engine."""
+    from pgreplterm.lab.backend import Kind
+    from pgreplterm.lab.docker.errors import EngineUnavailable
     from pgreplterm.lab.lab import up
 
-    lab = up(spec, narrate)
+    try:
+        return up(spec, narrate)
+    except EngineUnavailable as error:
+        narrate(f"{error}")
+        narrate("the demo runs as local processes instead")
+        return up(replace(spec, backend=Kind.LOCAL), narrate)
+
+
+def _up(spec: LabSpec, narrate: Callable[[str], None]) -> Lab:
+    """The lab with its load; a load that does not start takes the lab with it."""
+    lab = _up_somewhere(spec, narrate)
     try:
         lab.start_load(LOAD_RATE)
     except BaseException:

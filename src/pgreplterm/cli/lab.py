@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pgreplterm.cli import lab_heal, lab_image, lab_nodes, lab_shape
 from pgreplterm.errors import PgReplTermError
 
 if TYPE_CHECKING:
@@ -29,20 +31,30 @@ def lab() -> None:
     """Clusters of our own: PostgreSQL servers on this machine, made and removed in a second."""
 
 
+lab.add_command(lab_image.image)
+for _command in (lab_heal.heal, lab_nodes.show, lab_nodes.add, lab_nodes.remove, lab_nodes.reclone):
+    lab.add_command(_command)
+
+
 @lab.command()
+@lab_shape.shape_options
+@click.option("--backend", type=click.Choice(["local", "docker"]), default="local", show_default=True)
+@click.option("--docker-host", metavar="URL", help="The Docker Engine to use, also one on another machine.")
+@click.option("--image", help="The image with PostgreSQL in it, for --backend docker.")
 @click.option("--standbys", default=2, show_default=True, help="Standbys that stream from the primary.")
 @click.option("--cascade", "cascades", default=0, show_default=True, help="Standbys that stream from a standby.")
 @click.option("--name", default="lab", show_default=True, help="The lab's name.")
 @click.option("--pg-bin", type=click.Path(path_type=Path), help="The bin directory of the PostgreSQL to run.")
 @click.option("--segment-size", default=16, show_default=True, help="WAL segment size in MiB.")
 @_as_json
-def up(standbys: int, cascades: int, name: str, pg_bin: Path | None, segment_size: int, as_json: bool) -> None:
-    """Build a lab and wait until every standby streams."""
-    from pgreplterm.lab.lab import LabSpec
+def up(as_json: bool, **wanted: Any) -> None:
+    """Build a lab and wait until every standby streams.
+
+    Without FILE (see docs/lab.md) it is a primary with standbys, or any tree by --shape.
+    """
     from pgreplterm.lab.lab import up as build
 
-    spec = LabSpec(name=name, standbys=standbys, cascades=cascades, pg_bin=pg_bin, segment_size=segment_size)
-    _show(build(spec, _narrate), as_json)
+    _show(build(lab_shape.spec_of(**wanted), _narrate), as_json)
 
 
 @lab.command()
@@ -56,10 +68,15 @@ def ls(as_json: bool) -> None:
         click.echo(json.dumps({"labs": found}, indent=2))
         return
     rows = [
-        [entry["name"], str(entry["nodes"] or "-"), str(entry["running"] or "-"), entry["server_version"] or "damaged"]
+        [
+            entry["name"],
+            entry["backend"] or "?",
+            *("?" if entry[figure] is None else str(entry[figure]) for figure in ("nodes", "running")),
+            entry["server_version"] or "damaged",
+        ]
         for entry in found
     ]
-    _table(["NAME", "NODES", "RUNNING", "POSTGRESQL"], rows)
+    _table(["NAME", "BACKEND", "NODES", "RUNNING", "POSTGRESQL"], rows)
 
 
 @lab.command()
@@ -153,6 +170,8 @@ def _narrate(sentence: str) -> None:
 
 
 def _show(chosen: Lab, as_json: bool) -> None:
+    from pgreplterm.cli.fault_text import described
+
     document = _document(chosen)
     if as_json:
         click.echo(json.dumps(document, indent=2))
@@ -160,17 +179,24 @@ def _show(chosen: Lab, as_json: bool) -> None:
     columns = ["name", "role", "state", "upstream", "pid", "dsn", "data_directory"]
     rows = [["-" if node[column] is None else str(node[column]) for column in columns] for node in document["nodes"]]
     _table([column.upper().replace("_", " ") for column in columns], rows)
+    for entry in document["faults"]:
+        _narrate(f"fault {described(entry)}")
 
 
 def _document(chosen: Lab) -> dict[str, Any]:
+    from pgreplterm.cli.fault_text import active
     from pgreplterm.lab import process
 
     known = chosen.state
     load = known.load if known.load and process.is_running(known.load.process) else None
     return {
         "name": known.name,
-        "backend": "local",
+        "backend": "local" if known.docker is None else "docker",
+        "docker": None if known.docker is None else asdict(known.docker),
         "phase": known.phase.value,
+        "fsync": known.fsync,
+        "archive": known.archive,
+        "synchronous": known.synchronous,
         "created_at": datetime.fromtimestamp(known.created_at, UTC).isoformat(timespec="milliseconds"),
         "directory": str(chosen.directory),
         "server_version": known.server_version,
@@ -179,27 +205,39 @@ def _document(chosen: Lab) -> dict[str, Any]:
         "load_rows_per_second": load.pace if load else None,
         "nodes": [asdict(node) for node in chosen.status()],
         "edges": [{"name": edge.name, **asdict(edge)} for edge in chosen.edges],
+        "faults": active(chosen, time.time()),
     }
 
 
 def _summary(directory: Path) -> dict[str, Any]:
     from pgreplterm.lab import state
     from pgreplterm.lab.errors import StateDamaged
-    from pgreplterm.lab.site import running
 
     try:
         known = state.read(directory)
     except StateDamaged:
-        unknown = {"nodes": None, "running": None, "phase": "damaged", "server_version": None}
+        unknown = {"backend": None, "nodes": None, "running": None, "phase": "damaged", "server_version": None}
         return {"name": directory.name, "directory": str(directory), **unknown}
     return {
         "name": known.name,
         "directory": str(directory),
+        "backend": "local" if known.docker is None else "docker",
         "nodes": len(known.nodes),
-        "running": len(list(running(known))),
+        "running": _running(directory),
         "phase": known.phase.value,
         "server_version": known.server_version,
     }
+
+
+def _running(directory: Path) -> int | None:
+    """How many servers run; None when the lab's Docker engine does not answer."""
+    from pgreplterm.lab.errors import LabError
+    from pgreplterm.lab.site import Site, running
+
+    try:
+        return len(list(running(Site.of(directory))))
+    except LabError:
+        return None
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

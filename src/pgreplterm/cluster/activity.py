@@ -145,6 +145,36 @@ class Waiter:
 
 
 @dataclass(frozen=True, slots=True)
+class OldestTransaction:
+    """The client's transaction that began first, age seconds ago.
+
+    xmin_age: how many transactions have begun since the oldest that it may still have to see; None where it has no
+    snapshot at the moment.
+    """
+
+    pid: int
+    application_name: str | None
+    state: str | None
+    age: float
+    xmin_age: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """Client backends, the sampler's own included; walsenders are none. oldest leaves the sampler's own out.
+
+    wal_waiting counts those that wait at this moment for WAL to reach the disk (wait events WALSync and WALWrite), and
+    wal_wait is how long the longest of their statements has run, in seconds: None when none waits.
+    """
+
+    clients: int
+    idle_in_transaction: int
+    oldest: OldestTransaction | None
+    wal_waiting: int | None = None
+    wal_wait: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class WalFolder:
     """What lies in pg_wal: asked at its own slower pace, since it costs a stat for each file.
 
@@ -171,6 +201,7 @@ class Activity:
     recovery: Recovery | None = None  # a standby's only
     waiters: tuple[Waiter, ...] | None = None  # a primary's only; None without pg_read_all_stats
     folder: WalFolder | None = None
+    sessions: Sessions | None = None  # None without pg_read_all_stats
     settings: tuple[tuple[str, str], ...] = ()  # pg_settings by name, in base units, what this role may read of them
 
     def setting(self, name: str) -> str | None:

@@ -87,7 +87,8 @@ class Slot:
     """One row of pg_replication_slots. retained is the node's position minus restart_lsn, in bytes.
 
     inactive_age (seconds since it was last used), invalidation_reason, failover (a logical slot that standbys copy) and
-    synced (such a copy) exist from 17 on, conflicting (a logical slot's on a standby) from 16.
+    synced (such a copy) exist from 17 on, conflicting (a logical slot's on a standby) from 16. xmin_age: how many
+    transactions have begun since the oldest that its standby (hot_standby_feedback) may still have to see.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Slot:
     conflicting: bool | None = None
     failover: bool | None = None
     synced: bool | None = None
+    xmin_age: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from typing import Any
 
 from pgreplterm.config.errors import ConfigError, Problem
 from pgreplterm.config.interpret import Keys, interpret
-from pgreplterm.config.lines import lines_of
+from pgreplterm.toml_lines import lines_of
 
 _PASSWORD = re.compile(
     r"(?i)(?:password|client_secret|client_key|server_key)\s*=|^\s*postgres(?:ql)?://[^/?#@]*:[^@]+@"

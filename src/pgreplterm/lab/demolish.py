@@ -1,7 +1,7 @@
 """Removing a lab, whole or half built, with or without a readable state file.
 
-Owns: ending every process of a lab, its System V segments and its folder. Must not: touch a process that
-neither its identity in the state file nor its place inside the folder shows to be this lab's.
+Owns: the order in which containers, processes, System V segments and the folder of a lab go. Must not: touch a
+process that neither its identity in the state file nor its place inside the folder shows to be this lab's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from pathlib import Path
 
 import psutil
 
-from pgreplterm.lab import places, process, server, state
+from pgreplterm.lab import mounts, places, process, server, state, throttle
+from pgreplterm.lab.backend import PASSWD, backend_of
 from pgreplterm.lab.errors import LabError, StateDamaged
 from pgreplterm.lab.process import ProcessId
 from pgreplterm.lab.state import LabState, Phase
@@ -42,11 +43,25 @@ def take_down(directory: Path) -> None:
 def demolish(directory: Path) -> None:
     """End every process, free every segment, remove the folder; a second Ctrl-C does not interrupt this."""
     with _undisturbed():
+        _remove_containers(directory)
         _end_processes(directory)
         for data_directory in directory.glob("*/data*"):
             server.remove_segment(data_directory)
+        mounts.unmount_all(directory)
+        throttle.remove_all(directory)
         _remove(directory)
         places.remove_root(directory.parent)
+
+
+def _remove_containers(directory: Path) -> None:
+    """First, while the state file still says what they are; without one, their labels name this folder."""
+    lab = _state(directory)
+    if lab is not None:
+        backend_of(lab, directory).remove()
+    elif (directory / PASSWD).exists():  # only Docker's labs have one
+        from pgreplterm.lab.docker import leftovers
+
+        leftovers.remove_of(directory)
 
 
 def _end_processes(directory: Path) -> None:
@@ -56,7 +71,9 @@ def _end_processes(directory: Path) -> None:
         found = _processes(directory)
         if not found:
             return
-        for victim in found:
+        # The youngest first: a standby that loses its upstream runs its restore_command, and a process that waits for
+        # a command ignores SIGQUIT.
+        for victim in reversed(found):
             _ask(victim, found, force=deadline_passed)
         process.await_gone(found, FORCED if deadline_passed else POLITE)
         deadline_passed = True

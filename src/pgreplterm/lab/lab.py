@@ -11,20 +11,44 @@ its own; each call reads the lab's files, because another process may have chang
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pgreplterm.lab import build, demolish, helpers, journal, links, places, process, server, state, surgery
+from pgreplterm.lab import (
+    build,
+    conninfo,
+    demolish,
+    helpers,
+    journal,
+    links,
+    membership,
+    places,
+    recloning,
+    state,
+    surgery,
+)
+from pgreplterm.lab.backend import require_running
 from pgreplterm.lab.build import LabSpec, Narrate
-from pgreplterm.lab.errors import LabError, StateDamaged
+from pgreplterm.lab.conninfo import Way
+from pgreplterm.lab.errors import LabError, NoSuchLab, StateDamaged
+from pgreplterm.lab.fates import Read
 from pgreplterm.lab.links import Edge
+from pgreplterm.lab.load.plan import Plan
+from pgreplterm.lab.load.progress import LoadStatus
+from pgreplterm.lab.shape.plan import LabPlan, NodePlan
+from pgreplterm.lab.shape.recorded import plan_of
 from pgreplterm.lab.site import Site, update
 from pgreplterm.lab.state import LabState, NodeRecord
 from pgreplterm.lab.surgery import Rewound
 
 if TYPE_CHECKING:
+    import psycopg
+
+    from pgreplterm.lab.docker.wires import Wires
     from pgreplterm.lab.status import NodeStatus
 
 __all__ = ["Lab", "LabSpec", "Rewound", "remove", "up"]
@@ -44,8 +68,19 @@ def up(spec: LabSpec, narrate: Narrate = silence) -> Lab:
 
 
 def remove(name: str) -> None:
-    """Remove a lab by name, also one whose state file is damaged. Raises NoSuchLab, LabError."""
-    demolish.take_down(places.find(name))
+    """Remove a lab by name, also one whose state file is damaged or whose folder is gone.
+
+    Raises NoSuchLab, LabError.
+    """
+    try:
+        directory = places.find(name)
+    except NoSuchLab:
+        from pgreplterm.lab.docker.leftovers import remove_named
+
+        if not remove_named(name):
+            raise
+    else:
+        demolish.take_down(directory)
 
 
 class Lab:
@@ -104,7 +139,7 @@ class Lab:
 
     def tool(self, name: str) -> Path:
         """The path of a PostgreSQL program of the version this lab runs; it may not exist."""
-        return Path(self._site.tool(name))
+        return self._site.client_tool(name)
 
     def status(self) -> tuple[NodeStatus, ...]:
         """What each node does now; a server that does not answer costs a few seconds."""
@@ -114,46 +149,57 @@ class Lab:
 
     def is_running(self, node: str) -> bool:
         """Whether its postmaster lives (frozen counts)."""
-        return process.is_running(self.state.node(node).process)
+        return self._site.is_running(self.state.node(node))
 
     def start(self, node: str) -> None:
         """Start a stopped or killed node and wait until it accepts connections. Raises LabError."""
         with state.transaction(self.directory):
-            found = self.state.node(node)
-            if process.is_running(found.process):
-                raise LabError(f"{node} is already running")
-            helpers.ensure_relay(self._site)
-            written = server.log_size(found)
-            identity = server.launch(found, self._site.tool("postgres"), self._site.account)
-            update(self._site, replace(found, process=identity))
-            try:
-                server.await_ready(found, identity, written)
-            except LabError as error:
-                raise LabError(f"{error}; its log is {server.log_file(found)}") from None
+            surgery.start(self._site, node)
 
     def stop(self, node: str) -> None:
         """Stop a node as an orderly shutdown does (fast mode). Raises LabError."""
-        with state.transaction(self.directory):
-            found = self.state.node(node)
-            server.stop(found)
-            update(self._site, replace(found, process=None))
+        self._end(node, self._site.backend.stop)
+
+    def crash(self, node: str) -> None:
+        """Stop a node by SIGQUIT (immediate mode): its sessions end at once, and it starts with crash recovery."""
+        self._end(node, self._site.backend.crash)
 
     def kill(self, node: str) -> None:
         """SIGKILL the postmaster and all its children at once, as a power cut would."""
-        with state.transaction(self.directory):
-            found = self.state.node(node)
-            server.kill(found)
-            update(self._site, replace(found, process=None))
+        self._end(node, self._site.backend.kill)
 
     def freeze(self, node: str) -> None:
-        """SIGSTOP all processes of a node: it keeps its connections and answers nobody."""
-        identity = self._running(node)
-        process.freeze_tree(identity)
+        """Stop all processes of a node where they are: it keeps its connections and answers nobody."""
+        self._site.backend.freeze(self._running(node))
+
+    def freeze_postmaster(self, node: str) -> None:
+        """SIGSTOP the postmaster alone: sessions go on, new ones hang."""
+        self._site.backend.freeze_postmaster(self._running(node))
+
+    def freeze_backend(self, node: str, pid: int) -> None:
+        """SIGSTOP one process of a node by the pid that its own views show. Raises LabError."""
+        self._site.backend.freeze_backend(self._running(node), pid)
 
     def thaw(self, node: str) -> None:
-        """SIGCONT all processes of a node."""
-        identity = self._running(node)
-        process.thaw_tree(identity)
+        """Let every process of a node continue."""
+        self._site.backend.thaw(self._running(node))
+
+    def pids(self, node: str) -> tuple[int, ...]:
+        """The pids of a node's processes on this machine, the postmaster first; empty when it does not run."""
+        return self._site.backend.pids(self.state.node(node))
+
+    def wires(self, node: str) -> Wires | None:
+        """A node's place on the replication network of the Docker Engine; None in a lab of local processes."""
+        known = self.state
+        if known.docker is None:
+            return None
+        from pgreplterm.lab.docker.wires import wires_of
+
+        return wires_of(self._site.backend, known.node(node), known.docker.subnet)
+
+    def connection(self, node: str) -> AbstractContextManager[psycopg.Connection[Any]]:
+        """A short connection as superuser, each statement its own transaction. Raises LabError."""
+        return self._site.connect(self.state.node(node))
 
     def checkpoint(self, node: str) -> None:
         """CHECKPOINT there and wait for its end."""
@@ -190,6 +236,27 @@ class Lab:
         with state.transaction(self.directory):
             return surgery.rebuild(self._site, node, source)
 
+    def plan(self) -> LabPlan:
+        """What builds this lab again as it is now. Raises LabError while that could not be built."""
+        return plan_of(self.state, self.directory)
+
+    def add_node(
+        self, node: str, upstream: str, delay: str | None = None, settings: Mapping[str, str] | None = None
+    ) -> float:
+        """Make a new standby of a running node; seconds until it streams. Again after it was killed: completes it."""
+        with state.transaction(self.directory):
+            return membership.add(self._site, NodePlan(node, upstream, delay, settings or {}))
+
+    def remove_node(self, node: str) -> Path:
+        """Take a node that nobody follows out of the lab; its folder, renamed aside. Raises LabError."""
+        with state.transaction(self.directory):
+            return membership.remove(self._site, node)
+
+    def reclone_node(self, node: str, source: str | None = None) -> float:
+        """Stop a node and make it a new copy of source (its upstream unless said); seconds until it streams."""
+        with state.transaction(self.directory):
+            return recloning.reclone(self._site, node, source)
+
     def wait_streaming(self, node: str) -> None:
         """Wait until that standby streams from its upstream. Raises LabError when it does not."""
         upstream = self.state.node(node).upstream
@@ -197,41 +264,75 @@ class Lab:
             raise LabError(f"{node} follows nobody")
         build.await_streaming(self._site, upstream, {node})
 
-    def start_load(self, rate: float = 200.0) -> None:
-        """Write rate rows a second on whichever node is primary, until stop_load()."""
+    @property
+    def application_dsn(self) -> str:
+        """What an application would be given: every node, and libpq finds the one that takes writes."""
+        return conninfo.application_dsn([node.port for node in self.nodes], self._site.passfile)
+
+    def start_load(self, rate: float = 200.0, plan: Plan | None = None) -> None:
+        """Write rate rows a second on whichever node is primary, or what the plan says, until stop_load().
+
+        Returns when a row was acknowledged. Raises LabError when none is.
+        """
         with state.transaction(self.directory):
-            helpers.start_load(self._site, rate)
+            helpers.start_load(self._site, plan or Plan(rate=rate))
 
     def stop_load(self) -> None:
         """End the load; nothing happens when there is none."""
         with state.transaction(self.directory):
             helpers.stop_load(self._site)
 
+    def load_status(self) -> LoadStatus | None:
+        """What the load said last, also of one that has ended; None when there was none."""
+        return helpers.load_status(self._site)
+
     def start_prober(self, interval: float = 0.004) -> Path:
         """Write an id every interval seconds and journal what became of it; the path of the journal.
 
         Returns when the first id was acknowledged. Raises LabError when none is.
         """
+        return self.start_probers(1, interval)[0]
+
+    def start_probers(self, clients: int, interval: float = 0.004, way: Way = Way.QUICK) -> tuple[Path, ...]:
+        """The same with several clients at once, one journal each."""
         with state.transaction(self.directory):
-            return helpers.start_prober(self._site, interval)
+            return helpers.start_probers(self._site, clients, interval, way)
 
     def stop_prober(self) -> Path | None:
         """End the prober after its current attempt; the path of its journal, None when there was no prober."""
+        return next(iter(self.stop_probers()), None)
+
+    def stop_probers(self) -> tuple[Path, ...]:
+        """End all of them; the paths of their journals."""
         with state.transaction(self.directory):
-            return helpers.stop_prober(self._site)
+            return helpers.stop_probers(self._site)
+
+    def read_probes(self, node: str, client: int) -> Read:
+        """The ids of one prober that a node holds, from the table itself: a damaged index hides nothing.
+
+        Ask a new primary only after its recovery has ended.
+        """
+        began = time.monotonic()
+        with self._site.connect(self.state.node(node)) as link:
+            link.execute("SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off")
+            found = link.execute(f"SELECT id FROM {journal.TABLE} WHERE client = %s", (client,)).fetchall()
+        return Read(node, began, tuple(row[0] for row in found))
 
     def probe_ids(self, node: str, client: int) -> frozenset[int]:
-        """The ids of one prober that a node holds; ask a new primary only after its recovery has ended."""
-        with self._site.connect(self.state.node(node)) as link:
-            found = link.execute(f"SELECT id FROM {journal.TABLE} WHERE client = %s", (client,)).fetchall()
-        return frozenset(row[0] for row in found)
+        """The same as a set."""
+        return frozenset(self.read_probes(node, client).ids)
 
     def down(self) -> None:
         """Remove the lab: every process, segment and file."""
         demolish.take_down(self.directory)
 
-    def _running(self, node: str) -> process.ProcessId:
+    def _running(self, node: str) -> NodeRecord:
         found = self.state.node(node)
-        if found.process is None or not process.is_running(found.process):
-            raise LabError(f"{node} is not running: start it first")
-        return found.process
+        require_running(self._site.backend, found)
+        return found
+
+    def _end(self, node: str, how: Callable[[NodeRecord], None]) -> None:
+        with state.transaction(self.directory):
+            found = self.state.node(node)
+            how(found)
+            update(self._site, replace(found, process=None))

@@ -27,7 +27,7 @@ CLOCK_TOLERANCE = 1.0
 POLL = 0.003
 """Seconds between two looks at a condition that nothing announces."""
 
-TOOLS = frozenset({"initdb", "pg_basebackup", "pg_rewind", "cp"})
+TOOLS = frozenset({"initdb", "pg_basebackup", "pg_rewind", "pgbench", "cp"})
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
@@ -41,9 +41,17 @@ class ProcessId:
 
 
 def spawn(
-    argv: Sequence[str], *, account: Account | None, output: IO[bytes], environment: Mapping[str, str]
+    argv: Sequence[str],
+    *,
+    account: Account | None,
+    output: IO[bytes],
+    environment: Mapping[str, str],
+    inherited: Sequence[int] = (),
 ) -> ProcessId:
-    """Start a process that outlives us: own session, cwd ``/``, both output streams to one file. Raises OSError."""
+    """Start a process that outlives us: own session, cwd ``/``, both output streams to one file. Raises OSError.
+
+    inherited are descriptors that it, and what it starts, keeps open.
+    """
     child = subprocess.Popen(
         list(argv),
         stdin=subprocess.DEVNULL,
@@ -52,6 +60,7 @@ def spawn(
         cwd="/",
         env=dict(environment),
         start_new_session=True,
+        pass_fds=tuple(inherited),
         **(account.spawn_options if account else {}),
     )
     _children[child.pid] = child

@@ -1,109 +1,43 @@
 """The relay: a process that stands on every replication edge of a lab.
 
-Owns: one listener per edge, the bytes in both directions with bounded buffers, and reloading on SIGHUP.
-Must not: import anything outside the standard library (it has to listen within some tens of milliseconds), read
-PostgreSQL's protocol, or decide which edges there are.
+Owns: keeping its edges equal to the links file, acknowledging each change, and writing down what was measured.
+Must not: import anything outside the standard library but this package's light modules (it has to listen within
+some tens of milliseconds), read PostgreSQL's protocol, or decide which edges there are.
 
 Run as ``python -m pgreplterm.lab.relay LINKS_FILE``. LINKS_FILE is JSON: ``{"serial": n, "edges": [{"name",
-"listen", "target_host", "target_port"}]}``. After each (re)load it replaces ``LINKS_FILE.ack`` with ``{"serial",
-"pid", "errors": {edge: reason}}``, so that whoever changed the file can await the change. It ends on SIGTERM,
-and by itself when the file disappears.
+"listen_host", "listen", "target_host", "target_port", "condition", "resets"}]}``; the last two may be left out.
+
+- SIGHUP: read it again. Connections stay, unless their edge went, refuses, or has another number of resets.
+  Each time it replaces ``LINKS_FILE.ack`` with ``{"serial", "pid", "errors": {edge: reason}, "complaint"}``, so
+  that whoever changed the file can await the change. A file it cannot use changes nothing: serial is then null and
+  complaint says why.
+- SIGUSR1, and once a second while figures change: replace ``LINKS_FILE.measured``. Taken away, it comes again only on
+  SIGUSR1.
+- SIGTERM, or no more file: end.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
-import socket
 import sys
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-LISTEN_HOST = "127.0.0.1"
+from pgreplterm.lab.link_condition import BadCondition, parse
+from pgreplterm.lab.relay_edge import Edge, EdgeSpec
+from pgreplterm.lab.relay_loop import Loop
 
-BUFFER = 128 * 1024
-"""Bytes held per direction, in user space and in each socket: a larger one would swallow WAL that a cut or a
-slow edge should leave unsent on the upstream."""
-
-ORPHAN_CHECK = 2.0
-"""Seconds between two looks whether the lab is still there."""
-
-
-@dataclass(frozen=True, slots=True)
-class EdgeSpec:
-    """What LINKS_FILE says about one edge."""
-
-    name: str
-    listen: int
-    target_host: str
-    target_port: int
+TICK = 1.0
+"""Seconds between two looks at the figures, and whether the lab is still there."""
 
 
-class Edge:
-    """One listening port and the connections that came through it."""
-
-    def __init__(self, spec: EdgeSpec) -> None:
-        """An edge that does not listen yet."""
-        self.spec = spec
-        self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
-
-    async def open(self) -> None:
-        """Start to listen. Raises OSError."""
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            _shrink(listener)  # accepted sockets inherit it
-            listener.bind((LISTEN_HOST, self.spec.listen))
-            self._server = await asyncio.start_server(self._accepted, sock=listener, limit=BUFFER)
-        except OSError:
-            listener.close()
-            raise
-
-    async def close(self) -> None:
-        """Stop listening and reset every connection."""
-        if self._server is not None:
-            self._server.close()
-        for task in list(self._connections):
-            task.cancel()
-        await asyncio.gather(*self._connections, return_exceptions=True)
-
-    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
-        try:
-            await self._serve(reader, writer)
-        except asyncio.CancelledError:
-            return  # the edge was removed; a cancelled handler would otherwise be logged as an error
-        finally:
-            self._connections.discard(task)
-            writer.transport.abort()
-
-    async def _serve(self, near: asyncio.StreamReader, near_writer: asyncio.StreamWriter) -> None:
-        """Join a downstream to its upstream until both directions have ended, or either failed."""
-        try:
-            far, far_writer = await _connect(self.spec)
-        except OSError:
-            return  # the downstream sees its connection closed, as from a server that is not there
-        try:
-            async with asyncio.TaskGroup() as pumps:
-                pumps.create_task(pump(near, far_writer))
-                pumps.create_task(pump(far, near_writer))
-        except* OSError:
-            pass  # a reset on one side: both are aborted
-        finally:
-            far_writer.transport.abort()
-
-
-async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Carry one direction; stops reading while the other side does not take. Raises OSError."""
-    while chunk := await reader.read(BUFFER):
-        writer.write(chunk)
-        await writer.drain()
-    writer.write_eof()  # a half-close stays half
+class BadLinks(ValueError):
+    """The links file cannot be used; the sentence says where and why."""
 
 
 class Relay:
@@ -112,82 +46,152 @@ class Relay:
     def __init__(self, links_file: Path) -> None:
         """A relay without edges."""
         self._file = links_file
+        self._loop = Loop()
         self._edges: dict[str, Edge] = {}
+        self._serial: int | None = None
+        self._written: object = None
 
-    async def run(self) -> None:
+    def run(self) -> None:
         """Serve until SIGTERM or until the lab is gone."""
-        loop = asyncio.get_running_loop()
-        reload, stop = asyncio.Event(), asyncio.Event()
-        loop.add_signal_handler(signal.SIGHUP, reload.set)
-        loop.add_signal_handler(signal.SIGTERM, stop.set)
-        reload.set()
-        stopping = asyncio.create_task(stop.wait())
-        while not stopping.done() and self._file.exists():
-            if reload.is_set():
-                reload.clear()
-                await self._reload()
-            reloading = asyncio.create_task(reload.wait())
-            await asyncio.wait({stopping, reloading}, timeout=ORPHAN_CHECK, return_when=asyncio.FIRST_COMPLETED)
-            reloading.cancel()
-        stopping.cancel()
+        self._loop.on_signal(signal.SIGHUP, self._reload)
+        self._loop.on_signal(signal.SIGUSR1, self._write_measured)
+        self._loop.on_signal(signal.SIGTERM, self._loop.stop)
+        self._reload()
+        self._tick()
+        self._loop.run()
         for edge in self._edges.values():
-            await edge.close()
+            edge.close()
 
-    async def _reload(self) -> None:
+    def _tick(self) -> None:
+        if not self._file.exists():
+            self._loop.stop()
+            return
+        now = time.monotonic()
+        self._loop.at(now + TICK, self._tick)
+        for edge in self._edges.values():
+            edge.wal.mark(now)
+            edge.replies.mark(now)
+        taken_away = self._written is not None and not self._beside("measured").exists()  # the lab may be going
+        if _without_time(self._figures()) != self._written and not taken_away:
+            self._write_measured()
+
+    def _reload(self) -> None:
         try:
-            serial, wanted = read_links(self._file)
+            self._serial, wanted = read_links(self._file)
         except FileNotFoundError:
             return
-        for name in [name for name, edge in self._edges.items() if wanted.get(name) != edge.spec]:
-            await self._edges.pop(name).close()
+        except (OSError, BadLinks) as error:
+            self._acknowledge(None, {}, str(error))
+            return
+        for name in [name for name, edge in self._edges.items() if not _stays(edge, wanted.get(name))]:
+            self._edges.pop(name).close()
         errors: dict[str, str] = {}
         for name, spec in wanted.items():
-            if name not in self._edges:
-                edge = Edge(spec)
-                try:
-                    await edge.open()
-                except OSError as error:
-                    errors[name] = f"port {spec.listen}: {error.strerror}"
+            try:
+                if name in self._edges:
+                    self._edges[name].change(spec)
                 else:
-                    self._edges[name] = edge
-        self._acknowledge(serial, errors)
+                    self._edges[name] = Edge(self._loop, spec)
+            except OSError as error:
+                errors[name] = f"port {spec.listen}: {error.strerror}"
+        self._acknowledge(self._serial, errors, None)
 
-    def _acknowledge(self, serial: int, errors: dict[str, str]) -> None:
-        text = json.dumps({"serial": serial, "pid": os.getpid(), "errors": errors})
-        temporary = self._file.with_name(f"{self._file.name}.ack.tmp")
-        temporary.write_text(text)
-        temporary.rename(self._file.with_name(f"{self._file.name}.ack"))
+    def _acknowledge(self, serial: int | None, errors: dict[str, str], complaint: str | None) -> None:
+        self._replace("ack", {"serial": serial, "pid": os.getpid(), "errors": errors, "complaint": complaint})
+
+    def _figures(self) -> dict[str, Any]:
+        now = time.monotonic()
+        return {
+            name: {
+                "connections": edge.connections,
+                "wal": asdict(edge.wal.report(now)),
+                "replies": asdict(edge.replies.report(now)),
+            }
+            for name, edge in self._edges.items()
+        }
+
+    def _write_measured(self) -> None:
+        figures = self._figures()
+        self._written = _without_time(figures)
+        measured = {"pid": os.getpid(), "serial": self._serial, "at": time.time(), "edges": figures}
+        self._replace("measured", measured)
+
+    def _replace(self, suffix: str, document: dict[str, Any]) -> None:
+        """Write a file beside the links file so that nobody sees a part of it; not at all once the lab is gone."""
+        temporary = self._beside(f"{suffix}.tmp")
+        try:
+            temporary.write_text(json.dumps(document))
+            temporary.rename(self._beside(suffix))
+        except OSError as error:  # no space, or no folder: links are still there for those who use them
+            sys.stderr.write(f"{temporary} cannot be written: {error.strerror}\n")
+
+    def _beside(self, suffix: str) -> Path:
+        return self._file.with_name(f"{self._file.name}.{suffix}")
 
 
 def read_links(path: Path) -> tuple[int, dict[str, EdgeSpec]]:
-    """The serial number of the file and its edges by name. Raises OSError, ValueError."""
-    document = json.loads(path.read_text())
-    edges = [
-        EdgeSpec(edge["name"], edge["listen"], edge["target_host"], edge["target_port"]) for edge in document["edges"]
-    ]
-    return document["serial"], {edge.name: edge for edge in edges}
-
-
-async def _connect(spec: EdgeSpec) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    """The serial number of the file and its edges by name. Raises OSError, BadLinks."""
     try:
-        _shrink(sock)
-        sock.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(sock, (spec.target_host, spec.target_port))
-        return await asyncio.open_connection(sock=sock, limit=BUFFER)
-    except BaseException:
-        sock.close()
-        raise
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BadLinks(f"{path} must be JSON: {error}") from None
+    serial = _member(document, "serial", int, str(path))
+    edges = [_edge(edge, f"{path}, edge {number}") for number, edge in enumerate(_list(document, path), start=1)]
+    named = {edge.name: edge for edge in edges}
+    if len(named) < len(edges):
+        raise BadLinks(f"{path} must name each edge once")
+    return serial, named
 
 
-def _shrink(sock: socket.socket) -> None:
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
+def _list(document: Any, path: Path) -> list[Any]:
+    edges: list[Any] = _member(document, "edges", list, str(path))
+    return edges
+
+
+def _edge(document: Any, where: str) -> EdgeSpec:
+    name = _member(document, "name", str, where)
+    where = f"{where} ({name})"
+    listen, target = _port(document, "listen", where), _port(document, "target_port", where)
+    listen_host = _member(document, "listen_host", str, where)
+    target_host = _member(document, "target_host", str, where)
+    resets = _member(document, "resets", int, where) if "resets" in document else 0
+    try:
+        condition = parse(document.get("condition", {}))
+    except BadCondition as error:
+        raise BadLinks(f"{where}: {error}") from None
+    return EdgeSpec(name, listen_host, listen, target_host, target, condition, resets)
+
+
+def _port(document: Any, key: str, where: str) -> int:
+    port: int = _member(document, key, int, where)
+    if not 1 <= port <= 65535:
+        raise BadLinks(f"{where}: {key} must be a port from 1 to 65535: found {port}")
+    return port
+
+
+def _member(document: Any, key: str, kind: type, where: str) -> Any:
+    found = document.get(key) if isinstance(document, Mapping) else None
+    if not isinstance(found, kind) or isinstance(found, bool):
+        raise BadLinks(f"{where}: {key} must be of type {kind.__name__}: found {json.dumps(found)[:60]}")
+    return found
+
+
+def _without_time(figures: dict[str, Any]) -> object:
+    """The same as long as nothing moves."""
+    return {name: (edge["connections"], *map(_moved, (edge["wal"], edge["replies"]))) for name, edge in figures.items()}
+
+
+def _moved(lane: dict[str, Any]) -> object:
+    return {**lane, "seconds": None}
+
+
+def _stays(edge: Edge, wanted: EdgeSpec | None) -> bool:
+    return wanted is not None and wanted.place == edge.spec.place
 
 
 def main() -> None:
     """Run the relay of the links file named on the command line."""
-    asyncio.run(Relay(Path(sys.argv[1])).run())
+    Relay(Path(sys.argv[1])).run()
 
 
 if __name__ == "__main__":

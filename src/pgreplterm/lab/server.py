@@ -1,7 +1,8 @@
-"""One PostgreSQL server: its files, its start, its end.
+"""One PostgreSQL server: its files, and when it is ready.
 
-Owns: a node's folder (configuration beside ``data``), starting the postmaster and knowing when it is ready,
-stopping it, and clearing what a killed one leaves. Must not: know the other nodes of the lab.
+Owns: a node's folder (configuration beside ``data``), what must be true before a postmaster is started there,
+knowing when it is ready, and clearing what a killed one leaves. Must not: know the other nodes of the lab, or
+whether the server is a process or a container.
 
 Readiness is line 8 of ``postmaster.pid`` (src/include/utils/pidfile.h), polled every 3 ms; ``pg_ctl -w`` looks
 every 100 ms and needs a shell.
@@ -9,26 +10,26 @@ every 100 ms and needs a shell.
 
 from __future__ import annotations
 
+import fcntl
 import os
-import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pgreplterm.lab import ports, process, sysv, tools
 from pgreplterm.lab.account import Account
-from pgreplterm.lab.binaries import environment
-from pgreplterm.lab.config import Upstream, pg_hba_conf, postgresql_conf
+from pgreplterm.lab.backend import Backend
+from pgreplterm.lab.config import LOOPBACK, Upstream, Wishes, pg_hba_conf, postgresql_conf
 from pgreplterm.lab.errors import LabError
-from pgreplterm.lab.process import ProcessId
-from pgreplterm.lab.state import NodeRecord, replace_file
+from pgreplterm.lab.state import LabState, NodeRecord, replace_file
 
 START_TIMEOUT = 60.0
 """Seconds a start may take, crash recovery included."""
 
-STOP_TIMEOUT = 60.0
-"""Seconds a fast stop may take; a primary first sends all WAL to standbys that still answer."""
-
-KILL_TIMEOUT = 10.0
+LIFE_SIGN = 0.05
+"""Seconds between two looks whether a starting server has ended instead; its lock file is read more often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +64,14 @@ def log_file(node: NodeRecord) -> Path:
     return folder(node) / "postgresql.log"
 
 
-def configure(node: NodeRecord, segment_size: int, upstream: Upstream | None) -> None:
+def configure(node: NodeRecord, lab: LabState, upstream: Upstream | None) -> None:
     """Write the node's configuration files. A running server reads them on reload. Raises LabError."""
     place = folder(node)
-    replace_file(place / "postgresql.conf", postgresql_conf(node.name, node.port, place, segment_size, upstream))
-    replace_file(place / "pg_hba.conf", pg_hba_conf())
+    wishes = Wishes({**lab.settings, **node.settings}, node.delay, lab.synchronous, lab.fsync, lab.archive)
+    listen, networks = (LOOPBACK, ()) if lab.docker is None else ("*", ("samenet",))
+    text = postgresql_conf(node.name, node.port, place, lab.segment_size, upstream, listen=listen, wishes=wishes)
+    replace_file(place / "postgresql.conf", text)
+    replace_file(place / "pg_hba.conf", pg_hba_conf(networks))
     replace_file(place / "pg_ident.conf", "")
 
 
@@ -82,32 +86,61 @@ def is_standby(node: NodeRecord) -> bool:
     return (Path(node.data_directory) / "standby.signal").exists()
 
 
-def launch(node: NodeRecord, postgres: str, account: Account) -> ProcessId:
-    """Start the postmaster without waiting. Raises LabError when it cannot be executed or its port is taken."""
-    if not ports.is_free(node.port):
-        raise LabError(f"port {node.port} of {node.name} is taken by another program: end that one and start again")
-    _clear_stale_lock(node)
-    data = node.data_directory
-    argv = [postgres, "-D", data, "-c", f"config_file={folder(node) / 'postgresql.conf'}"]
+def arguments(node: NodeRecord) -> list[str]:
+    """What postgres is started with."""
+    return ["-D", node.data_directory, "-c", f"config_file={folder(node) / 'postgresql.conf'}"]
+
+
+def start(backend: Backend, nodes: Sequence[NodeRecord]) -> Iterator[NodeRecord]:
+    """Start some postmasters without waiting; each changed record, once that one is started.
+
+    Raises LabError when a port is taken, or somebody else's processes are in a data directory.
+    """
+    for node in nodes:
+        if not ports.is_free(node.port):
+            raise LabError(f"port {node.port} of {node.name} is taken by another program: end that one and start again")
+        _clear_stale_lock(node)
+    return backend.launch(nodes)
+
+
+@contextmanager
+def interlock(node: NodeRecord) -> Iterator[int]:
+    """A descriptor that holds the node's lock, for a postmaster to inherit. Raises LabError when one has it already."""
+    path = lock_path(node)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        with log_file(node).open("ab") as log:
-            return process.spawn(argv, account=account, output=log, environment=environment())
-    except OSError as error:
-        raise LabError(f"{node.name} cannot be started: {error.strerror}") from None
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield handle
+    except BlockingIOError:
+        raise LabError(f"{node.name} was not started: another server holds {path}; end that one first") from None
+    finally:
+        os.close(handle)
 
 
-def await_ready(node: NodeRecord, identity: ProcessId, log_from: int = 0) -> None:
+def lock_path(node: NodeRecord) -> Path:
+    """What every postmaster of the node holds locked while it lives."""
+    return folder(node) / "postmaster.lock"
+
+
+def await_ready(backend: Backend, node: NodeRecord, log_from: int = 0) -> None:
     """Wait until the server accepts connections. Raises LabError with the log's own reason, read from log_from on."""
     data = Path(node.data_directory)
+    pid = backend.postmaster_pid(node)
+    asked_at = 0.0
 
     def settled() -> bool:
+        nonlocal asked_at
         lock = read_lock_file(data)
-        ready = lock is not None and lock.pid == identity.pid and lock.status in ("ready", "standby")
-        return ready or not process.is_running(identity)
+        if lock is not None and lock.pid == pid and lock.status in ("ready", "standby"):
+            return True
+        if time.monotonic() - asked_at < LIFE_SIGN:
+            return False
+        asked_at = time.monotonic()
+        return not backend.is_running(node)
 
     if not process.wait_until(settled, START_TIMEOUT):
         raise LabError(f"{node.name} is not ready after {START_TIMEOUT:.0f} s: {_reason(node, log_from)}")
-    if not process.is_running(identity):
+    if not backend.is_running(node):
         raise LabError(f"{node.name} did not start: {_reason(node, log_from)}")
 
 
@@ -117,37 +150,6 @@ def log_size(node: NodeRecord) -> int:
         return log_file(node).stat().st_size
     except FileNotFoundError:
         return 0
-
-
-def stop(node: NodeRecord) -> None:
-    """Fast stop (SIGINT) and wait. Raises LabError when it is frozen or does not end."""
-    if process.is_frozen(node.process):
-        raise LabError(f"{node.name} is frozen and cannot stop: thaw it first, or kill it")
-    postmaster = process.find(node.process)
-    if postmaster is None:
-        return
-    process.send([postmaster], signal.SIGINT)
-    if process.await_gone([postmaster], STOP_TIMEOUT):
-        raise LabError(f"{node.name} has not stopped after {STOP_TIMEOUT:.0f} s: kill it, or see {log_file(node)}")
-
-
-def kill(node: NodeRecord) -> None:
-    """SIGKILL the postmaster and every child, and wait until all are gone. Raises LabError."""
-    if node.process is not None:
-        victims = process.tree(node.process)
-        process.send(victims, signal.SIGKILL)
-        process.await_gone(victims, KILL_TIMEOUT)
-    stragglers = process.working_inside(Path(node.data_directory))  # forked while we were enumerating
-    process.send(stragglers, signal.SIGKILL)
-    if process.await_gone(stragglers, KILL_TIMEOUT):
-        raise LabError(f"{node.name} still has processes {KILL_TIMEOUT:.0f} s after SIGKILL")
-
-
-def reload(node: NodeRecord) -> None:
-    """Have a running server read its configuration again."""
-    postmaster = process.find(node.process)
-    if postmaster is not None:
-        process.send([postmaster], signal.SIGHUP)
 
 
 def remove_segment(data_directory: Path) -> None:

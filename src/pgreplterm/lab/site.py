@@ -5,14 +5,16 @@ Owns: the paths inside the folder, the servers' account and programs, and node a
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pgreplterm.lab import conninfo, links, process, sql, state
+from pgreplterm.lab import binaries, conninfo, links, sql, state
 from pgreplterm.lab.account import Account, server_account
+from pgreplterm.lab.backend import Backend, backend_of
 from pgreplterm.lab.config import Upstream
 from pgreplterm.lab.errors import LabError
 from pgreplterm.lab.state import LabState, NodeRecord
@@ -23,16 +25,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The folder of a lab, the account of its servers and the bin directory they come from."""
+    """The folder of a lab, the account of its servers, the bin directory they come from, and where they run.
+
+    bindir is a folder of the image when the servers run in containers.
+    """
 
     directory: Path
     account: Account
     bindir: Path
+    backend: Backend
 
     @classmethod
     def of(cls, directory: Path) -> Site:
-        """The site of an existing lab. Raises StateDamaged."""
-        return cls(directory, server_account(), Path(state.read(directory).bindir))
+        """The site of an existing lab. Raises StateDamaged, or LabError when its Docker engine does not answer."""
+        lab = state.read(directory)
+        return cls(directory, server_account(), Path(lab.bindir), backend_of(lab, directory))
 
     @property
     def passfile(self) -> Path:
@@ -47,21 +54,54 @@ class Site:
         """The path of a PostgreSQL program."""
         return str(self.bindir / name)
 
+    def client_tool(self, name: str) -> Path:
+        """The path of a program for this machine: the servers' own, or, when they are in an image, one that fits.
+
+        It may not exist.
+        """
+        lab = self.read()
+        if lab.docker is None:
+            return self.bindir / name
+        try:
+            return binaries.locate(lab.major) / name
+        except LabError:
+            return Path(shutil.which(name) or self.bindir / name)
+
     def dsn(self, node: NodeRecord) -> str:
         """What psql takes to reach that node, directly and not through the relay."""
         return conninfo.dsn(node.port, self.passfile)
 
+    def is_running(self, node: NodeRecord) -> bool:
+        """Whether its postmaster lives (frozen counts)."""
+        return self.backend.is_running(node)
+
+    def is_frozen(self, node: NodeRecord) -> bool:
+        """Whether its postmaster is stopped where it is."""
+        return self.backend.is_frozen(node)
+
     def connect(self, node: NodeRecord) -> AbstractContextManager[psycopg.Connection[Any]]:
         """A connection to that node. Raises LabError at once when it is not running or frozen."""
-        if not process.is_running(node.process):
+        if not self.is_running(node):
             raise LabError(f"{node.name} is not running: start it first")
-        if process.is_frozen(node.process):
+        if self.is_frozen(node):
             raise LabError(f"{node.name} is frozen and answers nobody: thaw it first")
         return sql.connection(self.dsn(node), node.name)
 
     def upstream(self, node: NodeRecord, edge: links.Edge) -> Upstream:
         """The settings with which that node follows through that edge; its slot there bears its own name."""
-        return Upstream(conninfo.primary_conninfo(edge.listen, self.passfile, node.name), node.name)
+        return Upstream(
+            conninfo.primary_conninfo(edge.listen, self.passfile, node.name, host=edge.listen_host), node.name
+        )
+
+    def source(self, node: NodeRecord) -> str:
+        """What PostgreSQL's own programs take to reach that node, not through the relay."""
+        return conninfo.keywords(node.port, self.passfile, host=node.address)
+
+    @property
+    def listen_host(self) -> str:
+        """Where the relay of this lab listens."""
+        docker = self.read().docker
+        return conninfo.HOST if docker is None else docker.gateway
 
 
 def update(site: Site, change: NodeRecord) -> None:
@@ -69,6 +109,6 @@ def update(site: Site, change: NodeRecord) -> None:
     state.write(site.directory, site.read().with_node(change))
 
 
-def running(lab: LabState) -> Iterator[NodeRecord]:
+def running(site: Site) -> Iterator[NodeRecord]:
     """The nodes whose postmaster lives, frozen ones included."""
-    return (node for node in lab.nodes if process.is_running(node.process))
+    return (node for node in site.read().nodes if site.is_running(node))

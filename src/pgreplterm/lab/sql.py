@@ -77,6 +77,11 @@ def drop_slot(link: psycopg.Connection[Any], name: str) -> bool:
     return dropped.rowcount > 0
 
 
+def has_slot(link: psycopg.Connection[Any], name: str) -> bool:
+    """Whether there is a slot of that name."""
+    return bool(value(link, "SELECT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = %s)", name))
+
+
 def streaming(link: psycopg.Connection[Any]) -> set[str]:
     """The application names of the walreceivers that stream from this server."""
     rows = link.execute("SELECT application_name FROM pg_stat_replication WHERE state = 'streaming'")
@@ -122,6 +127,13 @@ def create_load_table(link: psycopg.Connection[Any]) -> None:
     link.execute(
         "CREATE TABLE IF NOT EXISTS orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
         " customer int NOT NULL, amount numeric(10, 2) NOT NULL, placed_at timestamptz NOT NULL DEFAULT now())"
+    )
+
+
+def create_heartbeat_table(link: psycopg.Connection[Any]) -> None:
+    """The table of :mod:`pgreplterm.lab.load.heartbeat`."""
+    link.execute(
+        "CREATE TABLE IF NOT EXISTS pgreplterm_heartbeat (one bool PRIMARY KEY CHECK (one), at timestamptz NOT NULL)"
     )
 
 

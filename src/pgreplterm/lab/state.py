@@ -12,17 +12,18 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from pgreplterm.lab.errors import LabError, StateDamaged
 from pgreplterm.lab.process import ProcessId
 
-FORMAT = 1
+FORMAT = 2
 FILE_NAME = "state.json"
 
 
@@ -43,7 +44,11 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NodeRecord:
-    """One server: its port never changes; process is None when we stopped it; role is the one it was built with."""
+    """One server; its port never changes, role is the one it was built with.
+
+    process is that of a local postmaster, None when we stopped it; container is the id of its Docker container, which
+    stays when the server stops. address is where the relay and PostgreSQL's programs reach it; clients use 127.0.0.1.
+    """
 
     name: str
     port: int
@@ -51,6 +56,10 @@ class NodeRecord:
     data_directory: str
     role: Part
     process: ProcessId | None = None
+    container: str | None = None
+    address: str = "127.0.0.1"
+    settings: Mapping[str, str] = field(default_factory=dict)  # they win over those of the lab
+    delay: str | None = None  # recovery_min_apply_delay, with its unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,20 @@ class HelperRecord:
     process: ProcessId
     journal: str
     pace: float
+
+
+@dataclass(frozen=True, slots=True)
+class DockerRecord:
+    """Where a lab's containers are. run is the random label of everything that was made there for this lab.
+
+    gateway is this machine's address on the replication network (subnet, in CIDR form), where the relay listens.
+    """
+
+    endpoint: str
+    run: str
+    image: str
+    subnet: str
+    gateway: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +101,17 @@ class LabState:
     relay: ProcessId | None = None
     load: HelperRecord | None = None
     prober: HelperRecord | None = None
+    docker: DockerRecord | None = None  # None: local processes
+    settings: Mapping[str, str] = field(default_factory=dict)
+    synchronous: str = ""  # synchronous_standby_names of every node
+    archive: bool = False  # whether there is one, in the folder of that name
+    fsync: bool = True
     probes: int = 0  # how many probers have run: the next one's client number is one more
+
+    @property
+    def major(self) -> int:
+        """The major version of its servers."""
+        return int("".join(takewhile(str.isdigit, self.server_version)))
 
     def node(self, name: str) -> NodeRecord:
         """The node of that name. Raises LabError naming the ones there are."""
@@ -162,6 +195,11 @@ def _lab(document: dict[str, Any]) -> LabState:
         relay=_process(document["relay"]),
         load=_helper(document["load"]),
         prober=_helper(document["prober"]),
+        docker=None if document["docker"] is None else DockerRecord(**document["docker"]),
+        settings=dict(document["settings"]),
+        synchronous=str(document["synchronous"]),
+        archive=bool(document["archive"]),
+        fsync=bool(document["fsync"]),
         probes=int(document["probes"]),
     )
 
@@ -175,6 +213,10 @@ def _node(document: dict[str, Any]) -> NodeRecord:
         data_directory=str(document["data_directory"]),
         role=Part(document["role"]),
         process=_certain(started) if started["pid"] is not None else None,
+        container=document["container"],
+        address=str(document["address"]),
+        settings=dict(document["settings"]),
+        delay=document["delay"],
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pgreplterm.cluster.model import Role
 from pgreplterm.errors import PgReplTermError
-from pgreplterm.lab import process, server, sql
+from pgreplterm.lab import server, sql
 from pgreplterm.lab.site import Site
 from pgreplterm.lab.state import LabState, NodeRecord
 
@@ -57,7 +57,7 @@ def _node_status(site: Site, lab: LabState, node: NodeRecord) -> NodeStatus:
         role=role,
         state=activity,
         dsn=site.dsn(node),
-        pid=node.process.pid if node.process is not None and activity is not Activity.DOWN else None,
+        pid=next(iter(site.backend.pids(node)), None) if activity is not Activity.DOWN else None,
         port=node.port,
         data_directory=node.data_directory,
         upstream=None if role is Role.PRIMARY else node.upstream,
@@ -67,9 +67,9 @@ def _node_status(site: Site, lab: LabState, node: NodeRecord) -> NodeStatus:
 def _observe(site: Site, node: NodeRecord) -> tuple[Activity, bool]:
     """What the node does and whether it is (or would start) in recovery; a frozen one is not asked."""
     would_recover = server.is_standby(node)
-    if not process.is_running(node.process):
+    if not site.is_running(node):
         return Activity.DOWN, would_recover
-    if process.is_frozen(node.process):
+    if site.is_frozen(node):
         return Activity.FROZEN, would_recover
     lock = server.read_lock_file(Path(node.data_directory))
     if lock is None or lock.status not in ("ready", "standby"):

@@ -1,6 +1,6 @@
 """The operations of a failover on a lab's nodes.
 
-Owns: promotion, repointing, pg_rewind and rebuilding of one node, leaving state, edges and slots consistent.
+Owns: starting, promotion, repointing, pg_rewind and rebuilding of one node, leaving state, edges and slots consistent.
 Must not: decide which node, or in which order; that is the drill's.
 
 All functions expect the caller to hold the lab's transaction.
@@ -11,13 +11,12 @@ from __future__ import annotations
 import shutil
 import time
 from dataclasses import dataclass, replace
-from itertools import takewhile
 from pathlib import Path
 
 from pgreplterm.errors import PgReplTermError
-from pgreplterm.lab import build, conninfo, helpers, links, process, server, sql, tools
+from pgreplterm.lab import backend, build, helpers, links, process, server, sql, tools
 from pgreplterm.lab.errors import LabError
-from pgreplterm.lab.links import Edge, Links
+from pgreplterm.lab.links import Edge
 from pgreplterm.lab.ports import Reservation
 from pgreplterm.lab.site import Site, update
 from pgreplterm.lab.state import NodeRecord
@@ -34,6 +33,21 @@ class Rewound:
     output: str
 
 
+def start(site: Site, name: str) -> None:
+    """Start a stopped or killed node and wait until it accepts connections. Raises LabError."""
+    found = site.read().node(name)
+    if site.is_running(found):
+        raise LabError(f"{name} is already running")
+    helpers.ensure_relay(site)
+    written = server.log_size(found)
+    [started] = server.start(site.backend, [found])
+    update(site, started)
+    try:
+        server.await_ready(site.backend, started, written)
+    except LabError as error:
+        raise LabError(f"{error}; its log is {server.log_file(found)}") from None
+
+
 def promote(site: Site, name: str) -> float:
     """Promote a standby; seconds from pg_promote() to the end of recovery. Raises LabError."""
     node = site.read().node(name)
@@ -41,29 +55,32 @@ def promote(site: Site, name: str) -> float:
         seconds = sql.promote(link, name, PROMOTION_TIMEOUT)
     promoted = replace(node, upstream=None)
     update(site, promoted)
-    server.configure(promoted, site.read().segment_size, None)
-    server.reload(promoted)
-    _close_edges(site, name, keep=None)
+    server.configure(promoted, site.read(), None)
+    site.backend.reload(promoted)
+    close_edges(site, name, keep=None)
     return seconds
 
 
 def repoint(site: Site, name: str, upstream_name: str) -> float:
     """Have a running standby follow another upstream; seconds until it streams. Raises LabError.
 
+    A delayed one is not waited for: it asks its upstream for more only after it has replayed what it has.
+
     The slot comes before the change and the old edge goes after it, so that a failure leaves the node with
     either upstream and never with none.
     """
     begun = time.monotonic()
-    node, upstream = _pair(site, name, upstream_name)
-    if not process.is_running(node.process):
+    node, upstream = pair(site, name, upstream_name)
+    if not site.is_running(node):
         raise LabError(f"{name} is not running: start it before it can follow {upstream_name}")
     left = node.upstream
     followed = _follow(site, node, upstream)
-    server.reload(followed)
-    build.await_streaming(site, upstream_name, {name})
-    _close_edges(site, name, keep=upstream_name)
+    site.backend.reload(followed)
+    if followed.delay is None:
+        build.await_streaming(site, upstream_name, {name})
+    close_edges(site, name, keep=upstream_name)
     if left is not None and left != upstream_name:
-        _forget_slot(site, left, name)
+        forget_slot(site, left, name)
     return time.monotonic() - begun
 
 
@@ -72,8 +89,8 @@ def follow(site: Site, name: str, source_name: str) -> None:
 
     It is not started. Raises LabError.
     """
-    node, source = _pair(site, name, source_name)
-    _require_stopped(node)
+    node, source = pair(site, name, source_name)
+    _require_stopped(site, node)
     _become_follower(site, node, source)
 
 
@@ -83,16 +100,17 @@ def rewind(site: Site, name: str, source_name: str) -> Rewound:
     The source is checkpointed first: until then its pg_control names the old timeline, and pg_rewind 15 and
     older reports "no rewind required" of a node that has diverged.
     """
-    node, source = _pair(site, name, source_name)
-    _require_stopped(node)
+    node, source = pair(site, name, source_name)
+    _require_stopped(site, node)
     begun = time.monotonic()
     with site.connect(source) as link:
         link.execute("CHECKPOINT")
     command = [site.tool("pg_rewind"), "-D", node.data_directory, "--no-sync"]
-    command.append(f"--source-server={conninfo.keywords(source.port, site.passfile)}")
-    if _major(site) >= 15:  # its crash recovery of the target then uses the node's own settings
+    command.append(f"--source-server={site.source(source)}")
+    if site.read().major >= 15:  # its crash recovery of the target then uses the node's own settings
         command.append(f"--config-file={server.folder(node) / 'postgresql.conf'}")
-    output = tools.run(command, site.account, f"rewinding {name} to {source_name}")
+    with server.interlock(node):
+        output = backend.run(site.backend, command, f"rewinding {name} to {source_name}")
     _become_follower(site, node, source)
     verdict = [line for line in output.splitlines() if "diverged at" in line or "no rewind required" in line]
     line = verdict[-1] if verdict else tools.last_line(output)
@@ -105,8 +123,8 @@ def rebuild(site: Site, name: str, source_name: str) -> float:
     The old data directory is renamed aside, never deleted, and comes back when the backup fails.
     Raises LabError, ToolFailed.
     """
-    node, source = _pair(site, name, source_name)
-    _require_stopped(node)
+    node, source = pair(site, name, source_name)
+    _require_stopped(site, node)
     begun = time.monotonic()
     with site.connect(source) as link:
         sql.create_slots(link, (name,))
@@ -141,15 +159,16 @@ def drop_unused_slots(site: Site, name: str) -> tuple[str, ...]:
 
 def _base_backup(site: Site, node: NodeRecord, source: NodeRecord) -> None:
     command = [site.tool("pg_basebackup"), "-D", node.data_directory, "-X", "stream", "-c", "fast", "--no-sync"]
-    command += ["-S", node.name, "-d", conninfo.keywords(source.port, site.passfile)]
-    tools.run(command, site.account, f"copying {source.name} to {node.name}")
+    command += ["-S", node.name, "-d", site.source(source)]
+    with server.interlock(node):
+        backend.run(site.backend, command, f"copying {source.name} to {node.name}")
 
 
 def _become_follower(site: Site, node: NodeRecord, source: NodeRecord) -> None:
     """Give back what the source's files replaced and make the node a standby of it."""
     server.make_standby(node, site.account)
     _follow(site, node, source)
-    _close_edges(site, node.name, keep=source.name)
+    close_edges(site, node.name, keep=source.name)
 
 
 def _follow(site: Site, node: NodeRecord, upstream: NodeRecord) -> NodeRecord:
@@ -159,7 +178,7 @@ def _follow(site: Site, node: NodeRecord, upstream: NodeRecord) -> NodeRecord:
     edge = _open_edge(site, node, upstream)
     followed = replace(node, upstream=upstream.name)
     update(site, followed)
-    server.configure(followed, site.read().segment_size, site.upstream(followed, edge))
+    server.configure(followed, site.read(), site.upstream(followed, edge))
     return followed
 
 
@@ -169,31 +188,33 @@ def _open_edge(site: Site, node: NodeRecord, upstream: NodeRecord) -> Edge:
     if existing is not None:
         return existing
     reserved = Reservation(1)
-    edge = Edge(node.name, upstream.name, reserved.ports[0], upstream.port)
+    edge = Edge(
+        node.name,
+        upstream.name,
+        reserved.ports[0],
+        upstream.port,
+        listen_host=site.listen_host,
+        target_host=upstream.address,
+    )
     reserved.release()
     changed = known.with_edge(edge)
-    _apply(site, changed)
+    helpers.serve(site, changed)
     return edge
 
 
-def _apply(site: Site, changed: Links) -> None:
-    relay = helpers.ensure_relay(site)
-    links.write(site.directory, changed)
-    links.reload_relay(site.directory, relay, changed.serial)
-
-
-def _close_edges(site: Site, name: str, keep: str | None) -> None:
+def close_edges(site: Site, name: str, keep: str | None) -> None:
+    """Close the links into a node but the one from keep. Raises LabError."""
     known = links.read(site.directory)
     surplus = [edge for edge in known.into(name) if edge.upstream != keep]
     if surplus:
         changed = known.without(surplus)
-        _apply(site, changed)
+        helpers.serve(site, changed)
 
 
-def _forget_slot(site: Site, upstream_name: str, name: str) -> None:
+def forget_slot(site: Site, upstream_name: str, name: str) -> None:
     """Drop the slot a node left behind, which would hold WAL for ever; a dead upstream keeps its own."""
     upstream = site.read().node(upstream_name)
-    if not process.is_running(upstream.process) or process.is_frozen(upstream.process):
+    if not site.is_running(upstream) or site.is_frozen(upstream):
         return
     try:
         with site.connect(upstream) as link:
@@ -202,7 +223,7 @@ def _forget_slot(site: Site, upstream_name: str, name: str) -> None:
         return  # the node follows its new upstream; the old one's trouble is not its failure
 
 
-def _pair(site: Site, name: str, upstream_name: str) -> tuple[NodeRecord, NodeRecord]:
+def pair(site: Site, name: str, upstream_name: str) -> tuple[NodeRecord, NodeRecord]:
     """Both nodes; refuses a circle, in which every node would wait for the other."""
     lab = site.read()
     node, upstream = lab.node(name), lab.node(upstream_name)
@@ -216,11 +237,6 @@ def _pair(site: Site, name: str, upstream_name: str) -> tuple[NodeRecord, NodeRe
     return node, upstream
 
 
-def _require_stopped(node: NodeRecord) -> None:
-    if process.is_running(node.process) or process.working_inside(Path(node.data_directory)):
+def _require_stopped(site: Site, node: NodeRecord) -> None:
+    if site.is_running(node) or process.working_inside(Path(node.data_directory)):
         raise LabError(f"{node.name} is running: stop it first")
-
-
-def _major(site: Site) -> int:
-    digits = "".join(takewhile(str.isdigit, site.read().server_version))
-    return int(digits)

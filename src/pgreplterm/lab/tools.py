@@ -20,6 +20,7 @@ from pgreplterm.lab.binaries import environment
 from pgreplterm.lab.errors import LabError, ToolFailed
 
 _ERROR = re.compile(r"(?:error|FATAL|PANIC):.*")
+_BAD_SETTING = re.compile(r"configuration file .* contains errors")
 _NO_SPACE = os.strerror(errno.ENOSPC)
 _NOT_YET = "the database system is"
 """starting up, shutting down: what a server tells clients that come at the wrong moment."""
@@ -37,9 +38,7 @@ class RunningTool:
         """Wait; what it printed on both streams. Raises ToolFailed."""
         output, _ = self.process.communicate()
         if self.process.returncode != 0:
-            reason = last_line(output)
-            remedy = f"; {places.MORE_SPACE}" if _NO_SPACE in reason else ""
-            raise ToolFailed(f"{self.name} failed while {self.purpose}: {reason}{remedy}")
+            raise ToolFailed(failure(self.name, self.purpose, output))
         return output
 
     def abandon(self) -> None:
@@ -89,8 +88,17 @@ def finish_all(tools: Sequence[RunningTool]) -> None:
             tool.abandon()
 
 
+def failure(name: str, purpose: str, output: str) -> str:
+    """The sentence on a program that ended badly, from what it printed."""
+    reason = last_line(output)
+    remedy = f"; {places.MORE_SPACE}" if _NO_SPACE in reason else ""
+    return f"{name} failed while {purpose}: {reason}{remedy}"
+
+
 def last_line(output: str) -> str:
     """The line that says why: the last error if there is one, since hints and clean-up notes follow it."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     telling = [found[0] for line in lines if (found := _ERROR.search(line)) and _NOT_YET not in line]
+    if telling and _BAD_SETTING.search(telling[-1]):  # which setting, the server has said before
+        telling += [line.partition("LOG:")[2].strip() for line in lines if "LOG:" in line][:1]
     return (telling or lines or ["it said nothing"])[-1]

@@ -12,8 +12,10 @@ from pgreplterm.cluster.activity import (
     Checkpoints,
     Conflicts,
     ControlData,
+    OldestTransaction,
     Prefetch,
     Recovery,
+    Sessions,
     Waiter,
     WalVolume,
 )
@@ -33,6 +35,7 @@ def read_activity(answer: Answer, kept: Kept, in_recovery: bool) -> Activity:
         volume=None if answer["volume"] is None else WalVolume(**answer["volume"]),
         recovery=_recovery(answer, kept.settings) if in_recovery else None,
         waiters=_waiters(answer["waiters"]),
+        sessions=_sessions(answer["sessions"]),
         folder=kept.folder,
         settings=kept.settings.values,
     )
@@ -80,3 +83,10 @@ def _recovery(answer: Answer, settings: Settings) -> Recovery:
 
 def _waiters(rows: list[Answer] | None) -> tuple[Waiter, ...] | None:
     return None if rows is None else tuple(Waiter(**row) for row in rows)
+
+
+def _sessions(row: Answer | None) -> Sessions | None:
+    if row is None:
+        return None
+    oldest = row["oldest"]
+    return Sessions(**{**row, "oldest": None if oldest is None else OldestTransaction(**oldest)})

@@ -22,6 +22,7 @@ _HIDDEN = {
     "conflicts": "queries cancelled by replay",
     "prefetch": "replay's prefetching",
     "waiters": "who waits for a synchronous standby",
+    "sessions": "sessions and their transactions",
     "folder": "pg_wal's files and size",
     "archive_status": "WAL that waits for the archiver",
     "settled": "the timeline while it streams from nobody",
@@ -46,13 +47,14 @@ def missing_privileges(
         if in_recovery:
             missing.append(Missing("the walreceiver's upstream, timeline and positions", role))
         missing.append(Missing(_HIDDEN["startup" if in_recovery else "waiters"], role))
+        missing.append(Missing(_HIDDEN["sessions"], role))
     if not reads_settings:
         missing.append(Missing("primary_conninfo's host and port", role))
     for part in OPTIONAL_PARTS:
         denied = denied_of(part, major, capabilities)
         if not denied or (part in _ONLY_IN_RECOVERY and not in_recovery) or (part == "waiters" and in_recovery):
             continue
-        if not reads_stats and part in ("startup", "waiters"):
+        if not reads_stats and part in ("startup", "waiters", "sessions"):
             continue
         privilege = BOTH if neither and part in _OF_PG_MONITOR else _grant(denied[0])
         missing.append(Missing(_HIDDEN[part], privilege))

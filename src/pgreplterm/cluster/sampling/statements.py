@@ -19,7 +19,7 @@ OLDEST_MAJOR = 13
 # What a sample can do without: a part whose functions this role may not execute is left out, and named as missing.
 OPTIONAL_PARTS = (
     *("history", "control", "checkpoints", "archiver", "volume", "pause", "startup", "conflicts", "prefetch"),
-    *("waiters", "folder", "archive_status", "settled"),
+    *("waiters", "sessions", "folder", "archive_status", "settled"),
 )
 _FILE_NAME = re.compile(r"(?P<part>[a-z_]+)_(?P<major>\d+)\.sql")
 _PLACE = re.compile(r"\(\$(?P<part>[a-z_]+)\)")

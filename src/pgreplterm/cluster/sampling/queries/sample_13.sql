@@ -18,6 +18,7 @@ SELECT pg_catalog.json_build_object(
     'startup', ($startup),
     'conflicts', ($conflicts),
     'prefetch', ($prefetch),
-    'waiters', ($waiters)
+    'waiters', ($waiters),
+    'sessions', ($sessions)
 )
 FROM (SELECT ($timeline) AS tli) AS t

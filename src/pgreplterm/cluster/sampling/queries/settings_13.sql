@@ -10,7 +10,8 @@ WHERE s.name IN (
     'max_replication_slots', 'max_slot_wal_keep_size', 'max_standby_archive_delay', 'max_standby_streaming_delay',
     'max_wal_senders', 'max_wal_size', 'max_worker_processes', 'min_wal_size', 'port', 'primary_conninfo',
     'primary_slot_name', 'recovery_min_apply_delay', 'recovery_prefetch', 'recovery_target_timeline',
-    'summarize_wal', 'sync_replication_slots', 'synchronized_standby_slots', 'synchronous_commit',
+    'reserved_connections', 'summarize_wal', 'superuser_reserved_connections', 'sync_replication_slots',
+    'synchronized_standby_slots', 'synchronous_commit',
     'synchronous_standby_names', 'wal_compression', 'wal_keep_size', 'wal_level', 'wal_log_hints',
     'wal_receiver_status_interval', 'wal_receiver_timeout', 'wal_retrieve_retry_interval', 'wal_segment_size',
     'wal_sender_timeout'

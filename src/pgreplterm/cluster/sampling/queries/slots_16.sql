@@ -7,6 +7,7 @@ SELECT COALESCE(pg_catalog.json_agg(pg_catalog.json_build_object(
     'restart_lsn', s.restart_lsn,
     'wal_status', s.wal_status,
     'safe_wal_size', s.safe_wal_size,
+    'xmin_age', pg_catalog.age(s.xmin),
     'temporary', s.temporary,
     'conflicting', s.conflicting
 ) ORDER BY s.slot_name), '[]')

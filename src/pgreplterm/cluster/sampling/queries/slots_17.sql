@@ -7,6 +7,7 @@ SELECT COALESCE(pg_catalog.json_agg(pg_catalog.json_build_object(
     'restart_lsn', s.restart_lsn,
     'wal_status', s.wal_status,
     'safe_wal_size', s.safe_wal_size,
+    'xmin_age', pg_catalog.age(s.xmin),
     'inactive_age', EXTRACT(epoch FROM pg_catalog.clock_timestamp() - s.inactive_since),
     'invalidation_reason', s.invalidation_reason,
     'temporary', s.temporary,

@@ -1,6 +1,6 @@
 """On which line of a TOML text each key begins. tomllib does not tell.
 
-Owns: that. Must not: know what the keys mean.
+Owns: that, for every room that reads a TOML file. Must not: know what the keys mean.
 
 A text cut after a line is TOML of its own unless the cut is inside a value. So the first cut that has a key, and the
 cut before it that was whole, hold the key's line between them: it is the first of those lines, since comments and
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 
 
 def lines_of(text: str) -> dict[tuple[str, ...], int]:
-    """The line, from 1, of every key and table by its full path."""
+    """The line, from 1, of every key and table by its full path; a table of an array has its number, from "0"."""
     import tomllib
 
     found: dict[tuple[str, ...], int] = {}
@@ -35,3 +35,6 @@ def _paths(document: Mapping[str, object], above: tuple[str, ...] = ()) -> Itera
         yield (*above, name)
         if isinstance(value, dict):
             yield from _paths(value, (*above, name))
+        elif isinstance(value, list):
+            numbered = {str(number): table for number, table in enumerate(value) if isinstance(table, dict)}
+            yield from _paths(numbered, (*above, name))
