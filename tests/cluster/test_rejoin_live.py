@@ -99,6 +99,12 @@ def rejoin(snapshot: ClusterSnapshot, name: str) -> Rejoin:
     return found
 
 
+def verdict(snapshot: ClusterSnapshot, name: str) -> RejoinAction | None:
+    """None while the node, or what it is compared with, has not answered yet."""
+    found = snapshot.node(name)
+    return found.rejoin.action if found is not None and found.rejoin is not None else None
+
+
 async def by_path(made: Cluster, name: str, reference: str) -> Rejoin:
     """The verdict on a stopped node by its data directory."""
     sample = (await looked(made)).node(reference).sample  # type: ignore[union-attr]
@@ -126,7 +132,7 @@ async def test_an_old_primary_with_a_tail_is_rewound_running_stopped_and_as_a_st
     pair["pg1"].make_standby()
     pair["pg1"].start()
     async with watch(pair) as sampler:
-        seen = await until(sampler, lambda now: rejoin(now, "pg1").action is RejoinAction.REWIND)
+        seen = await until(sampler, lambda now: verdict(now, "pg1") is RejoinAction.REWIND)
     assert states(seen)["pg1"] is NodeState.DIVERGED
 
     pair["pg1"].stop()
@@ -210,7 +216,7 @@ async def test_ahead_on_the_same_timeline_is_rebuilt(pair: Cluster) -> None:
     kept.rename(node.data)
     node.start()
     async with watch(pair) as sampler:
-        seen = await until(sampler, lambda now: rejoin(now, "s1").action is RejoinAction.REBUILD)
+        seen = await until(sampler, lambda now: verdict(now, "s1") is RejoinAction.REBUILD)
     found = rejoin(seen, "s1")
     assert (found.beyond or 0) > 1_000_000
     assert "more than pg1 on the same timeline 1" in found.reason
@@ -273,7 +279,7 @@ async def test_a_standby_whose_next_wal_is_gone_is_rebuilt(pair: Cluster) -> Non
     primary.sql("select pg_create_physical_replication_slot('s1')")
     node.start()
     async with watch(pair, "watcher") as sampler:
-        seen = await until(sampler, lambda now: rejoin(now, "s1").action is RejoinAction.REBUILD)
+        seen = await until(sampler, lambda now: verdict(now, "s1") is RejoinAction.REBUILD)
     assert "pg1 has none before" in rejoin(seen, "s1").reason
     assert "has already been removed" in (node.folder / "log").read_text()
 
