@@ -10,6 +10,7 @@ from pgreplterm.lab.backend import Kind as Backend
 from pgreplterm.lab.faults import engine, registry
 from pgreplterm.lab.faults.fault import Aim, Fault
 from pgreplterm.lab.lab import Lab
+from tests.docker.engines import require_engine
 from tests.faults.conftest import Kind, Reused
 from tests.faults.harness import Observer, assert_equal_to_before, heal_all
 
@@ -19,6 +20,14 @@ LOAD = 200.0
 STANDBY, PRIMARY = "pg2", "pg1"
 BOTH_PLACES = {"kill", "freeze", "freeze-postmaster", "disk-full", "slow-disk"}
 KINDS = {"old-primary-resurrected": Kind.FAILED_OVER, "slow-disk": Kind.ON_DISK}
+
+
+@pytest.fixture(scope="module", params=list(Backend))
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Both, whatever the other tests of this folder run on."""
+    if request.param is Backend.DOCKER:
+        require_engine()
+    return Backend(request.param)
 
 
 def cases() -> list[tuple[str, str]]:

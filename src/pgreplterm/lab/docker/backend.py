@@ -25,7 +25,7 @@ from pgreplterm.lab.docker import networks, sweep
 from pgreplterm.lab.docker.containers import Maker
 from pgreplterm.lab.docker.endpoint import Endpoint
 from pgreplterm.lab.docker.engine import Engine, connect
-from pgreplterm.lab.docker.errors import NothingThere
+from pgreplterm.lab.docker.errors import InTheWay, NothingThere
 from pgreplterm.lab.docker.labels import Naming
 from pgreplterm.lab.docker.networks import Subnet
 from pgreplterm.lab.docker.tool import ContainerTool
@@ -149,13 +149,17 @@ class DockerBackend:
             raise LabError(f"{node.name} has no process {pid} now")
 
     def thaw(self, node: NodeRecord) -> None:
-        """See Backend."""
+        """See Backend. A server that ends meanwhile, as one does whose postmaster was killed, has nothing to thaw."""
         require_running(self, node)
-        if self._state(node).get("Paused"):
-            with self._engine.translated(f"thawing {node.name}"):
-                self._engine.client.api.unpause(_container(node))
-        self._execute(node, "kill -CONT -1")  # all but the postmaster, which is process 1
-        self._signal(node, "SIGCONT")
+        try:
+            if self._state(node).get("Paused"):
+                with self._engine.translated(f"thawing {node.name}"):
+                    self._engine.client.api.unpause(_container(node))
+            self._execute(node, "kill -CONT -1")  # all but the postmaster, which is process 1
+            self._signal(node, "SIGCONT")
+        except (InTheWay, NothingThere):
+            if self.is_running(node):
+                raise
 
     def make_node(self, lab: LabState, node: NodeRecord) -> NodeRecord:
         """See Backend."""
