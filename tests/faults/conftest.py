@@ -16,7 +16,7 @@ from pgreplterm.lab.lab import Lab
 from pgreplterm.lab.places import ENVIRONMENT_VARIABLE
 from tests.conftest import MakeLab, _maker
 from tests.docker.engines import require_engine
-from tests.faults.harness import Standing, prepare, standing
+from tests.faults.harness import Site, Standing, prepare, standing
 from tests.wal.servers import require_bin
 
 ROW = "fault row"
@@ -82,6 +82,15 @@ def reused(lab_root: Path, backend: Backend) -> Iterator[Reused]:
         Path(disk).chmod(0o711)
         for make in _maker(backend):
             yield Reused(make, Path(disk))
+
+
+@pytest.fixture(scope="module")
+def site(lab_root: Path) -> Iterator[Site]:
+    """pg1, its standby pg2, and pg3 that streams from pg2, with small segments."""
+    for make in _maker():
+        lab = make(standbys=1, cascades=1, segment_size=1)
+        prepare(lab)
+        yield lab, standing(lab)
 
 
 @pytest.fixture

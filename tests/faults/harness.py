@@ -62,6 +62,10 @@ class Standing:
     helpers: tuple[str, ...]
 
 
+Site = tuple[Lab, Standing]
+"""A lab, and what it was like before."""
+
+
 def prepare(lab: Lab) -> None:
     """An archiver, and rows that must be there, the same on every node, after whatever happens."""
     name = primary(lab)

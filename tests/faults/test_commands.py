@@ -82,7 +82,7 @@ def test_the_commands_from_ls_to_heal(shell: Shell) -> None:
         "error": None,
     }
     text = shell.fault("ls").stdout
-    assert "  stop at pg2: pg2 is frozen already" in text
+    assert "not at pg2: pg2 is frozen already" in shell.fault("ls", "stop").stdout
     assert "  1: freeze at pg2, " in text
     status = shell.run("lab", "status", shell.lab.name)
     assert "1: freeze at pg2, " in status.stderr
@@ -134,6 +134,10 @@ def test_without_a_lab_the_faults_are_listed_all_the_same(
     listed = shell.run("fault", "ls")
     assert listed.returncode == 0
     assert "There is no lab" in listed.stdout
+    told = shell.run("fault", "ls", "latency").stdout
+    assert told.startswith("latency\n")
+    assert "-o jitter=0.05 (s)" in told
+    assert "there is no fault 'latencie'; did you mean 'latency'?" in one_sentence(shell.run("fault", "ls", "latencie"))
     missing = shell.run("fault", "ls", "--lab", "nowhere")
     assert missing.returncode == 2
     assert "no lab named 'nowhere'" in one_sentence(missing)

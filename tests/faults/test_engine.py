@@ -346,7 +346,7 @@ def test_an_overdue_fault_is_shown_to_whoever_looks(sound: tuple[Lab, Standing])
     lab, _ = sound
     held = engine.inject(lab, "refuse", "pg2", {}, 0.01, lambda _: None)
     assert held.until is not None
-    (line,) = active_lines(document(lab, held.until + 65))[1:]
+    (line,) = active_lines(document(lab, (), held.until + 65))[1:]
     assert line.startswith("  1: refuse at pg2<-pg1, 1 min 5 s old; overdue for 1 min 5 s: heal it")
     assert time.time() >= held.injected_at
     assert heal(lab).errors == ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,20 +12,8 @@ from pgreplterm.lab.faults import advance, engine, mending, registry, restore
 from pgreplterm.lab.faults.fault import Order
 from pgreplterm.lab.lab import Lab
 from pgreplterm.lab.process import wait_until
-from tests.conftest import _maker
-from tests.faults.harness import Observer, Standing, assert_equal_to_before, heal_all, prepare, standing
+from tests.faults.harness import Observer, Site, assert_equal_to_before, heal_all
 from tests.faults.steps import assert_survives_every_end
-
-Site = tuple[Lab, Standing]
-
-
-@pytest.fixture(scope="module")
-def site(lab_root: Path) -> Iterator[Site]:
-    """pg1, its standby pg2, and pg3 that streams from pg2, with small segments."""
-    for make in _maker():
-        lab = make(standbys=1, cascades=1, segment_size=1)
-        prepare(lab)
-        yield lab, standing(lab)
 
 
 def said(lab: Lab, node: str, words: str) -> bool:

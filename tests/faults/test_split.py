@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from pgreplterm.lab import sql, surgery
 from pgreplterm.lab.errors import ToolFailed
 from pgreplterm.lab.faults import engine, registry
 from pgreplterm.lab.lab import Lab
-from tests.conftest import MakeLab, _maker
-from tests.faults.harness import WITNESS, Observer, Standing, assert_equal_to_before, heal_all, prepare, standing
+from tests.conftest import MakeLab
+from tests.faults.harness import WITNESS, Observer, Site, assert_equal_to_before, heal_all, prepare, standing
 from tests.faults.steps import assert_survives_every_end
-
-Site = tuple[Lab, Standing]
-
-
-@pytest.fixture(scope="module")
-def site(lab_root: Path) -> Iterator[Site]:
-    """pg1, its standby pg2, and pg3 that streams from pg2, with small segments."""
-    for make in _maker():
-        lab = make(standbys=1, cascades=1, segment_size=1)
-        prepare(lab)
-        yield lab, standing(lab)
 
 
 def write(lab: Lab, node: str, name: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,21 +16,10 @@ from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.report import Damage
 from pgreplterm.wal.source import open_source
 from pgreplterm.wal.verification import verify
-from tests.conftest import MakeLab, _maker
-from tests.faults.harness import Observer, Standing, assert_equal_to_before, heal_all, prepare, standing
+from tests.conftest import MakeLab
+from tests.faults.harness import Observer, Site, assert_equal_to_before, heal_all, prepare, standing
 from tests.faults.steps import assert_survives_every_end
 from tests.wal.servers import MAJORS, require_bin
-
-Site = tuple[Lab, Standing]
-
-
-@pytest.fixture(scope="module")
-def site(lab_root: Path) -> Iterator[Site]:
-    """pg1, its standby pg2, and pg3 that streams from pg2, with small segments."""
-    for make in _maker():
-        lab = make(standbys=1, cascades=1, segment_size=1)
-        prepare(lab)
-        yield lab, standing(lab)
 
 
 def wal_of(lab: Lab, node: str) -> Path:

@@ -95,8 +95,12 @@ class Ends:
         self.up.close()
 
 
+Wired = tuple[Wire, socket.socket]
+"""A wire, and the listening socket behind it."""
+
+
 @contextmanager
-def wired(directory: Path) -> Iterator[tuple[Wire, socket.socket]]:
+def wired(directory: Path) -> Iterator[Wired]:
     """A relay with an edge in front of a listening socket."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(PATIENCE)

@@ -18,25 +18,9 @@ import pytest
 from pgreplterm.lab.link_condition import CLEAR, PARTITION, Flow, LinkCondition, Stall
 from pgreplterm.lab.ports import is_free
 from pgreplterm.lab.process import wait_until
-from tests.lab.relaying import PATIENCE, Ends, Wire, dial, drained, exactly, exchange, fill, join, silence, wired
+from tests.lab.relaying import PATIENCE, Ends, Wired, dial, drained, exactly, exchange, fill, join, silence
 
 CUT = Flow(cut=True)
-Wired = tuple[Wire, socket.socket]
-
-
-@pytest.fixture(scope="module")
-def module_wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wired]:
-    """One relay for all tests of this module."""
-    with wired(tmp_path_factory.mktemp("faults")) as both:
-        yield both
-
-
-@pytest.fixture
-def wire(module_wire: Wired) -> Wired:
-    """The same with nothing wrong and no connection."""
-    module_wire[0].set(CLEAR)
-    assert wait_until(lambda: module_wire[0].measured().connections == 0, PATIENCE)
-    return module_wire
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import struct
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,30 +12,14 @@ import pytest
 
 from pgreplterm.lab import linkage, links, process
 from pgreplterm.lab.errors import LabError
-from pgreplterm.lab.link_condition import CLEAR, Flow, LinkCondition
+from pgreplterm.lab.link_condition import Flow, LinkCondition
 from pgreplterm.lab.links import Edge
 from pgreplterm.lab.ports import is_free
 from pgreplterm.lab.process import wait_until
 from pgreplterm.lab.relay_lane import GOOD_BUFFER
-from tests.lab.relaying import PATIENCE, Wire, dial, document, exactly, exchange, fill, free_port, join, wired
+from tests.lab.relaying import PATIENCE, Wired, dial, document, exactly, exchange, fill, free_port, join, wired
 
-Wired = tuple[Wire, socket.socket]
 RESET = struct.pack("ii", 1, 0)
-
-
-@pytest.fixture(scope="module")
-def module_wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wired]:
-    """One relay for all tests of this module."""
-    with wired(tmp_path_factory.mktemp("relay")) as both:
-        yield both
-
-
-@pytest.fixture
-def wire(module_wire: Wired) -> Wired:
-    """The same with nothing wrong and no connection."""
-    module_wire[0].set(CLEAR)
-    assert wait_until(lambda: module_wire[0].measured().connections == 0, PATIENCE)
-    return module_wire
 
 
 def test_a_half_close_stays_half(wire: Wired) -> None:

@@ -34,19 +34,26 @@ def fault() -> None:
 
 
 @fault.command("ls")
+@click.argument("names", metavar="[NAME ...]", nargs=-1)
 @click.option("--lab", "lab_name", help="The lab to say it of.  [default: lab, when there is one]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def list_faults(lab_name: str | None, as_json: bool) -> None:
-    """The faults there are, where one cannot be injected here and why, and those that are active."""
-    from pgreplterm.cli.fault_text import active_lines, catalogue_lines, document
+def list_faults(names: Sequence[str], lab_name: str | None, as_json: bool) -> None:
+    """The faults there are and those that are active; of each NAME, its options, where it can be, and why not."""
+    from pgreplterm.cli.fault_text import active_lines, catalogue_lines, detail_lines, document
+    from pgreplterm.cli.tables import terminal_width
+    from pgreplterm.lab.faults import registry
 
     lab = _load(lab_name or "lab", optional=lab_name is None)
-    found = document(lab, time.time())
+    found = document(lab, [registry.find(name) for name in names] or registry.ALL, time.time())
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
-    for line in (*catalogue_lines(found), "", *active_lines(found)):
-        click.echo(line)
+    width = terminal_width()
+    if names:
+        lines = [line for entry in found["faults"] for line in detail_lines(entry, width)]
+    else:
+        lines = [*catalogue_lines(found, width), "", *active_lines(found)]
+    click.echo("\n".join(lines))
 
 
 @fault.command()

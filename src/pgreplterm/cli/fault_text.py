@@ -5,7 +5,7 @@ Owns: that document's keys and the lines made of it. Must not: inject, heal, or 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pgreplterm.cli.tables import aligned
@@ -16,14 +16,18 @@ if TYPE_CHECKING:
     from pgreplterm.lab.faults.fault import Fault
     from pgreplterm.lab.lab import Lab
 
+UNDOING = {
+    "restore": "restoring what was before; nothing is lost",
+    "restart": "starting the node again, with crash recovery where it crashed",
+    "reclone": "making the node, or those that follow it, again from a base backup",
+}
 
-def document(lab: Lab | None, now: float) -> dict[str, Any]:
-    """Every fault, with why it cannot be injected at a target of that lab (null: it can), and the active ones."""
-    from pgreplterm.lab.faults.registry import ALL
 
+def document(lab: Lab | None, faults: Sequence[Fault], now: float) -> dict[str, Any]:
+    """Those faults, with why one cannot be injected at a target of that lab (null: it can), and all active ones."""
     return {
         "lab": lab.name if lab is not None else None,
-        "faults": [_entry(lab, fault) for fault in ALL],
+        "faults": [_entry(lab, fault) for fault in faults],
         "active": active(lab, now) if lab is not None else [],
     }
 
@@ -52,18 +56,27 @@ def active(lab: Lab, now: float) -> list[dict[str, Any]]:
     return found + [{"number": None, "fault": None, "error": complaint} for complaint in complaints]
 
 
-def catalogue_lines(found: Mapping[str, Any]) -> list[str]:
-    """The faults there are: a table, their options, and where they cannot be injected."""
-    rows = [[each["name"], each["aim"], each["undoing"], each["effect"]] for each in found["faults"]]
-    lines = aligned(["NAME", "AT A", "UNDONE BY", "EFFECT"], rows, frozenset())
-    options = [
-        [each["name"], f"-o {name}={option['default']:.10g}", option["unit"], option["meaning"]]
-        for each in found["faults"]
-        for name, option in each["options"].items()
+def catalogue_lines(found: Mapping[str, Any], within: int | None) -> list[str]:
+    """The faults there are, each with its effect; a mark at those that this lab cannot have anywhere now."""
+    rows = [[("-" if _is_nowhere(each) else "") + each["name"], each["effect"]] for each in found["faults"]]
+    lines = aligned(["FAULT", "EFFECT"], rows, within=within)
+    marked = "-: nowhere on this lab now. " if any(row[0].startswith("-") for row in rows) else ""
+    return [*lines, "", f"{marked}More of one: 'pgreplterm fault ls NAME'."]
+
+
+def detail_lines(entry: Mapping[str, Any], within: int | None) -> list[str]:
+    """All about one fault: its effect, what undoing it costs, its options, and where it can be injected now."""
+    rows = [
+        ["effect", entry["effect"]],
+        ["at a", entry["aim"]],
+        ["undone by", UNDOING[entry["undoing"]]],
+        *(
+            ["option", f"-o {name}={option['default']:.10g} ({option['unit']}): {option['meaning']}"]
+            for name, option in entry["options"].items()
+        ),
+        *(["now", line] for line in _places(entry)),
     ]
-    lines += ["", *aligned(["NAME", "OPTION", "UNIT", "MEANING"], options, frozenset())]
-    reasons = [line for each in found["faults"] for line in _reasons(each)]
-    return lines + (["", f"Not now on lab {found['lab']}:", *reasons] if reasons else [])
+    return [entry["name"], *(f"  {line}" for line in aligned(["", ""], rows, within=within and within - 2)[1:])]
 
 
 def active_lines(found: Mapping[str, Any]) -> list[str]:
@@ -118,14 +131,15 @@ def _unavailable(lab: Lab, fault: Fault) -> dict[str, str | None]:
     return found
 
 
-def _reasons(entry: Mapping[str, Any]) -> list[str]:
-    """A line for each reason, with the targets it holds for; one reason for all of them names none."""
-    by_reason: dict[str, list[str]] = {}
+def _is_nowhere(entry: Mapping[str, Any]) -> bool:
+    return bool(entry["unavailable"]) and None not in entry["unavailable"].values()
+
+
+def _places(entry: Mapping[str, Any]) -> list[str]:
+    """Where it can be injected, then a line for each reason against, with the targets it holds for."""
+    by_reason: dict[str | None, list[str]] = {}
     for target, reason in entry["unavailable"].items():
-        if reason is not None:
-            by_reason.setdefault(reason, []).append(target)
-    everywhere = len(entry["unavailable"])
-    return [
-        printable(f"  {entry['name']}{'' if len(names) == everywhere else ' at ' + ', '.join(names)}: {reason}")
-        for reason, names in by_reason.items()
-    ]
+        by_reason.setdefault(reason, []).append(target)
+    possible = by_reason.pop(None, [])
+    lines = [f"at {', '.join(possible)}"] if possible else []
+    return lines + [printable(f"not at {', '.join(names)}: {reason}") for reason, names in by_reason.items()]

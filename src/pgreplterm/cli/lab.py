@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pgreplterm.cli import lab_heal, lab_image, lab_nodes, lab_shape
+from pgreplterm.cli.tables import aligned
 from pgreplterm.errors import PgReplTermError
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def ls(as_json: bool) -> None:
         ]
         for entry in found
     ]
-    _table(["NAME", "BACKEND", "NODES", "RUNNING", "POSTGRESQL"], rows)
+    _print(aligned(["NAME", "BACKEND", "NODES", "RUNNING", "POSTGRESQL"], rows))
 
 
 @lab.command()
@@ -176,9 +177,16 @@ def _show(chosen: Lab, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(document, indent=2))
         return
-    columns = ["name", "role", "state", "upstream", "pid", "dsn", "data_directory"]
+    columns = ["name", "role", "state", "upstream", "pid", "port"]
     rows = [["-" if node[column] is None else str(node[column]) for column in columns] for node in document["nodes"]]
-    _table([column.upper().replace("_", " ") for column in columns], rows)
+    _print(aligned([column.upper() for column in columns], rows, frozenset({"PID", "PORT"})))
+    first = document["nodes"][0]
+    fsync = "on" if document["fsync"] else "OFF"
+    click.echo(
+        f"\nPostgreSQL {document['server_version']}, {document['backend']}, fsync {fsync}; {document['directory']}"
+    )
+    click.echo(f"Connect: pgreplterm lab psql {first['name']} --name {document['name']}, or with any client to")
+    click.echo(first["dsn"].replace(f":{first['port']}/", ":PORT/"))
     for entry in document["faults"]:
         _narrate(f"fault {described(entry)}")
 
@@ -240,7 +248,5 @@ def _running(directory: Path) -> int | None:
         return None
 
 
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(len(row[column]) for row in [headings, *rows]) for column in range(len(headings))]
-    for row in [headings, *rows]:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+def _print(lines: Sequence[str]) -> None:
+    click.echo("\n".join(lines))

@@ -195,7 +195,7 @@ class Lab:
             return None
         from pgreplterm.lab.docker.wires import wires_of
 
-        return wires_of(self._site.backend, known.node(node), known.docker.subnet)
+        return wires_of(self._site.backend, known.node(node))
 
     def connection(self, node: str) -> AbstractContextManager[psycopg.Connection[Any]]:
         """A short connection as superuser, each statement its own transaction. Raises LabError."""

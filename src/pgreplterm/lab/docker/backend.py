@@ -21,7 +21,7 @@ import psutil
 
 from pgreplterm.lab.account import server_account
 from pgreplterm.lab.backend import require_running
-from pgreplterm.lab.docker import networks, sweep
+from pgreplterm.lab.docker import networks, packets, sweep
 from pgreplterm.lab.docker.containers import Maker
 from pgreplterm.lab.docker.endpoint import Endpoint
 from pgreplterm.lab.docker.engine import Engine, connect
@@ -194,6 +194,8 @@ class DockerBackend:
     def _start(self, node: NodeRecord) -> NodeRecord:
         with self._engine.translated(f"starting {node.name}"):
             self._engine.client.api.start(_container(node))
+        if not networks.has_joined(self._engine, self.naming, _container(node)):
+            packets.isolate(self._engine, self.naming, _container(node), node.name)
         return node
 
     def _create(self, node: NodeRecord) -> NodeRecord:

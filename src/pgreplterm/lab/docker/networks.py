@@ -82,6 +82,13 @@ def has_joined(engine: Engine, naming: Naming, container: str) -> bool:
     return naming.replication in settings
 
 
+def subnet_of(engine: Engine, naming: Naming) -> str:
+    """The addresses of the replication network, in CIDR form. Raises LabError."""
+    with engine.translated("looking at the replication network"):
+        found = engine.client.api.inspect_network(naming.replication)
+    return str(found["IPAM"]["Config"][0]["Subnet"])
+
+
 def _any_subnet() -> IPv4Network:
     start = int(POOL.network_address) + 256 * random.randrange(POOL.num_addresses // 256)
     return IPv4Network((start, 24))

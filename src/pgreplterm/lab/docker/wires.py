@@ -2,52 +2,44 @@
 
 Owns: leaving and joining that network, dropping packets in one direction, and packet loss where the kernel has netem.
 Must not: touch the management network, by which clients and samplers reach the node.
-
-Packets are dropped by rules of a chain of their own, so that healing removes these rules and no other.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from pgreplterm.lab.docker import networks, sidecar
+from pgreplterm.lab.docker import networks, packets, sidecar
 from pgreplterm.lab.docker.backend import DockerBackend
+from pgreplterm.lab.docker.labels import Naming
+from pgreplterm.lab.docker.packets import Towards
 from pgreplterm.lab.errors import LabError
 
 if TYPE_CHECKING:
     from pgreplterm.lab.backend import Backend
+    from pgreplterm.lab.docker.engine import Engine
     from pgreplterm.lab.state import NodeRecord
-
-CHAIN = "PGREPLTERM"
-
-
-class Towards(StrEnum):
-    """Which packets are dropped, seen from the node."""
-
-    NODE = "INPUT"
-    PEERS = "OUTPUT"
 
 
 @dataclass(frozen=True, slots=True)
 class Wires:
-    """One node's place on the replication network; subnet is that network's, in CIDR form."""
+    """One node's place on the replication network."""
 
     backend: DockerBackend
     node: NodeRecord
-    subnet: str
 
     def leave(self) -> None:
-        """Take the node off the network. Nothing happens when it is off already. Raises LabError."""
+        """Take the node off the network, and leave it no way around. Raises LabError."""
+        packets.isolate(*self._place)
         if self.has_joined():
-            networks.leave(self.backend.engine, self.backend.naming, self._container, self.node.name)
+            networks.leave(*self._place)
 
     def join(self) -> None:
-        """Put it back, with the address and the alias it had. Nothing happens when it is on. Raises LabError."""
+        """Put it back, with the address and the alias it had. Raises LabError."""
         if not self.has_joined():
-            networks.join(self.backend.engine, self.backend.naming, self._container, self.node.name, self.node.address)
+            networks.join(*self._place, self.node.address)
+        self.pass_all()
 
     def has_joined(self) -> bool:
         """Whether it is on the network."""
@@ -55,23 +47,12 @@ class Wires:
 
     def drop(self, towards: Towards) -> None:
         """Drop every packet of the replication network in that direction. Raises LabError."""
-        end = "--source" if towards is Towards.NODE else "--destination"
-        self._iptables("--new-chain", CHAIN, allowed=("exists",))
-        self._iptables("--flush", CHAIN)
-        self._iptables("--append", CHAIN, end, self.subnet, "--jump", "DROP")
-        self._iptables("--insert", towards, "--jump", CHAIN)
-
-    def drops(self) -> bool:
-        """Whether there are rules of ours. Raises LabError."""
-        return CHAIN in self._iptables("--list-rules")
+        packets.drop(*self._place, (towards,))
 
     def pass_all(self) -> None:
-        """Remove every rule of ours; what a killed program left half made goes, too. Raises LabError."""
-        for rule in self._iptables("--list-rules").splitlines():
-            if rule.startswith("-A") and rule.endswith(f"-j {CHAIN}"):
-                self._iptables("--delete", *rule.split()[1:])
-        self._iptables("--flush", CHAIN, allowed=("No chain",))
-        self._iptables("--delete-chain", CHAIN, allowed=("No chain",))
+        """Drop none any more; a container that does not run has lost its rules with its network."""
+        if self.backend.is_running(self.node):
+            packets.pass_all(*self._place)
 
     def has_netem(self) -> bool:
         """Whether this kernel can lose packets on purpose: it is asked, by a queue on the loopback device."""
@@ -102,16 +83,14 @@ class Wires:
         raise LabError(f"{self.node.name} has no device with the address {self.node.address} now")
 
     @property
+    def _place(self) -> tuple[Engine, Naming, str, str]:
+        return self.backend.engine, self.backend.naming, self._container, self.node.name
+
+    @property
     def _container(self) -> str:
         if self.node.container is None:
             raise LabError(f"{self.node.name} has no container yet")
         return self.node.container
-
-    def _iptables(self, *words: str, allowed: tuple[str, ...] = ()) -> str:
-        status, output = self._run("iptables", "--wait", *words)
-        if status != 0 and not any(word in output for word in allowed):
-            raise LabError(f"iptables {' '.join(words)} failed in the network of {self.node.name}: {output}")
-        return output
 
     def _must(self, *argv: str) -> str:
         status, output = self._run(*argv)
@@ -123,7 +102,6 @@ class Wires:
         return sidecar.run(self.backend.engine, self.backend.naming, self._container, self.node.name, argv)
 
 
-def wires_of(backend: Backend, node: NodeRecord, subnet: str) -> Wires:
-    """The wires of a node of a lab in Docker."""
-    assert isinstance(backend, DockerBackend)  # as every lab's that has a subnet
-    return Wires(backend, node, subnet)
+def wires_of(backend: Backend, node: NodeRecord) -> Wires | None:
+    """The wires of a node; None when it is a local process."""
+    return Wires(backend, node) if isinstance(backend, DockerBackend) else None

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from pgreplterm.lab.docker.wires import Towards, Wires
+from pgreplterm.lab.docker.packets import Towards
+from pgreplterm.lab.docker.wires import Wires
 from pgreplterm.lab.errors import LabError
 from pgreplterm.lab.faults import evidence
 from pgreplterm.lab.faults.fault import Aim, Fault, Option, Order, Undo, Undoing
+from pgreplterm.lab.faults.record import readable
 
 if TYPE_CHECKING:
     from pgreplterm.cluster.model import ClusterSnapshot
@@ -35,6 +37,9 @@ class _Network:
             return NOT_DOCKER
         if not lab.is_running(target):
             return f"{target} does not run"
+        for record in readable(lab.directory)[0]:
+            if record.order.target == target and record.fault in _RULES:
+                return f"{target} has the fault {record.fault} (number {record.number}): heal it first"
         return self.disturbed(wires)
 
     def disturbed(self, wires: Wires) -> str | None:
@@ -84,9 +89,7 @@ class PacketsDropped(_Network):
         return f"iptables drops every packet of the replication network {_WORDS[towards]} {order.target}"
 
     def heal(self, lab: Lab, order: Order, undo: Undo) -> str:
-        """A container that was stopped has lost its rules with its network."""
-        if lab.is_running(order.target):
-            _wires(lab, order).pass_all()
+        _wires(lab, order).pass_all()
         return f"no packet of {order.target} is dropped"
 
 
@@ -122,6 +125,9 @@ LATE = 0.2
 """Seconds; the least a sender waits before it sends a lost packet again (tcp(7), TCP_RTO_MIN)."""
 
 _WORDS = {Towards.NODE: "to", Towards.PEERS: "from"}
+_RULES = {NetworkDisconnect.name, PacketsDropped.name}
+"""They have the same rules, so that healing one would heal the other."""
+
 FAULTS: tuple[Fault, ...] = (NetworkDisconnect(), PacketsDropped(), PacketLoss())
 
 
