@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from pgreplterm.cluster.model import ClusterSnapshot
-from pgreplterm.drill.run import _only_drill
+from pgreplterm.drill.engine.lock import only_drill
 from pgreplterm.errors import PgReplTermError
 from pgreplterm.lab import state
 from pgreplterm.lab.errors import LabError
@@ -228,12 +228,16 @@ def test_faults_that_exclude_each_other_are_refused(sound: tuple[Lab, Standing])
 def test_no_fault_while_a_drill_runs_unless_it_is_its_own(sound: tuple[Lab, Standing]) -> None:
     lab, _ = sound
     with known(Note()):
-        with _only_drill(lab):
+        with only_drill(lab):
             inject(lab)  # by the very process that runs the drill
             (lab.directory / ".drill").write_text("1")
             with pytest.raises(LabError, match="a drill runs on lab"):
                 heal(lab)
-        with alone(lab.directory, lambda _: None), pytest.raises(PgReplTermError, match="a drill is"), _only_drill(lab):
+        with (
+            alone(lab.directory, lambda _: None),
+            pytest.raises(PgReplTermError, match="fault is being"),
+            only_drill(lab),
+        ):
             pass
         assert heal(lab).errors == ()
 

@@ -16,7 +16,7 @@ from pgreplterm.tui.options import TuiOptions
 
 from .snapshots import ScriptedSource
 
-PATIENCE = 10.0
+PATIENCE = 30.0  # seconds; generous, a test that needs them fails anyway
 
 
 @dataclass

@@ -20,7 +20,7 @@ from types import TracebackType
 
 import pyte
 
-PATIENCE = 20.0  # seconds; generous, a test that needs them fails anyway
+PATIENCE = 40.0  # seconds; generous, a test that needs them fails anyway
 
 
 def _take_terminal() -> None:

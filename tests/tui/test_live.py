@@ -55,21 +55,27 @@ def test_from_the_topology_to_the_bytes_of_the_live_lab(lab: Lab, terminal: Term
 
 def test_a_failover_by_keys(lab: Lab, terminal: Terminal, tmp_path: Path) -> None:
     terminal.press("D")
+    terminal.wait_for("failover")
+    terminal.press("\r")
+    terminal.wait_for("Checks: ")
+    terminal.press("\r")
     terminal.wait_for(f"Type the lab's name, {lab.name}")
     terminal.press(lab.name + "\r")
-    terminal.wait_for("kill primary")
-    text = terminal.wait_for("RESULT  failover", within=60)
-    assert "1 -> 2, forked at 0/" in text
-    (journal,) = (tmp_path / "pgreplterm" / "drills").glob("*.jsonl")
-    report = json.loads(journal.read_text().splitlines()[-1])["report"]
-    promoted = report["promoted"]
-    assert f"{report['acked']:,} acknowledged" in text
+    terminal.wait_for("kill primary", within=60)
+    terminal.wait_for("cell per 100 ms", within=60)
+    text = terminal.wait_for("RESULT  Failover drill", within=120)
+    (run,) = (tmp_path / "pgreplterm" / "runs").iterdir()
+    report = json.loads((run / "report.json").read_text())
+    figures = report["figures"]
+    assert f"{figures['acknowledged']['value']:,} commits" in text
+    assert (run / "report.html").exists()
+    promoted = next(node["name"] for node in report["after"]["nodes"] if node["role"] == "primary")
     terminal.press("1")
     terminal.wait_for(lambda text: any(line.split()[:2] == [promoted, "primary"] for line in text.splitlines()))
     terminal.wait_for("3 of 3 standbys streaming")
     terminal.press("4")
     text = terminal.wait_for("TL 1 -> 2")
-    assert report["fork_lsn"].split("/")[1] in text
+    assert figures["fork_lsn"]["value"].split("/")[1] in text
 
 
 def test_a_frozen_standby_freezes_no_screen(lab: Lab, terminal: Terminal) -> None:

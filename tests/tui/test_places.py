@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from pgreplterm.cluster.model import NodeState
-from pgreplterm.tui.drills.runner import DrillRunner
 from pgreplterm.tui.options import TuiOptions
 from pgreplterm.tui.sources import Progress, Trouble
 
-from .snapshots import START, ScriptedSource, cluster, gone, node, ticks, with_node
+from .snapshots import START, cluster, gone, node, ticks, with_node
 from .stage import stage
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
@@ -156,67 +153,6 @@ async def test_an_unchanged_cluster_repaints_nothing() -> None:
         await here.pilot.pause(0.2)
         assert here.app.desk.view.snapshot == more[-1]
         assert painted == []
-
-
-async def test_a_drill_needs_a_lab_of_ours() -> None:
-    async with stage(drills=True) as here:
-        here.source.show(cluster())
-        await here.sees("s2")
-        await here.press("D")
-        await here.sees("drills run only on a lab this program created")
-        await here.press("enter")
-        assert "Type the lab's name" not in here.text
-
-
-async def test_a_drill_needs_arming() -> None:
-    async with stage(source=ScriptedSource(owned_lab="demo"), drills=False) as here:
-        here.source.show(cluster())
-        await here.sees("s2")
-        await here.press("6")
-        assert "READ-ONLY" in await here.sees("drills are not armed; start with --drills")
-
-
-def scripted_runner(tmp_path: Path) -> DrillRunner:
-    """A runner whose drill is a short script that writes a journal, and whose start leaves a file."""
-    script = (
-        "import json, sys, pathlib\n"
-        f"pathlib.Path({str(tmp_path / 'ran')!r}).touch()\n"
-        "events = [{'event': 'planned', 'detail': {'steps': ['kill primary', 'promote']}},\n"
-        "  {'event': 'step_started', 'step': 'kill primary'}, {'event': 'step_done', 'step': 'kill primary'},\n"
-        "  {'event': 'done', 'report': {'kind': 'failover', 'timeline_before': 1, 'timeline_after': 2, 'lost': 0,\n"
-        "   'acked': 7, 'fork_lsn': '0/03000148', 'downtime_seconds': 0.5}}]\n"
-        "with open(sys.argv[1], 'w') as f:\n"
-        "    for n, event in enumerate(events): f.write(json.dumps({'t': 1000.0 + n, **event}) + chr(10))\n"
-    )
-    return DrillRunner(command=lambda _kind, _lab, journal: [sys.executable, "-c", script, str(journal)])
-
-
-async def test_a_drill_runs_only_after_the_name_is_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    source = ScriptedSource(owned_lab="demo")
-    async with stage(source=source, drills=True, runner=scripted_runner(tmp_path)) as here:
-        source.show(cluster())
-        assert "DRILLS ARMED" in await here.sees("s2")
-        await here.press("D")
-        await here.sees("Type the lab's name, demo")
-        await here.press("enter")
-        await here.sees("expected demo, found nothing")
-        await here.press(*"prod", "enter")
-        await here.sees("expected demo, found prod")
-        assert not (tmp_path / "ran").exists()
-        await here.press("escape", "D", *"demo")
-        source.show(with_node(replace(cluster(), taken_at=START + 1), node("s2", timeline=2)))
-        await here.sees("TL 2")
-        await here.press("enter")
-        await here.sees("The cluster has changed")
-        assert not (tmp_path / "ran").exists()
-        await here.press("enter")
-        text = await here.sees("RESULT  failover")
-        assert "1 -> 2, forked at 0/03000148" in text and "7 acknowledged, 0 lost" in text
-        await here.press("1")
-        await here.sees("drill failover done")
-        await here.press("6")
-        await here.sees("RESULT  failover")
 
 
 @pytest.mark.parametrize(("key", "status"), [("q", 0), ("ctrl+c", 130)])

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pgreplterm.cli.terminal import Look, Terminal, is_interactive
-from pgreplterm.errors import ExitCode, PgReplTermError
+from pgreplterm.errors import ExitCode
 
 if TYPE_CHECKING:
     from pgreplterm.cluster.model import ClusterSnapshot
-    from pgreplterm.drill.report import FailoverReport
+    from pgreplterm.drill.report.model import Report
     from pgreplterm.lab.build import LabSpec
     from pgreplterm.lab.lab import Lab
 
@@ -122,7 +122,7 @@ def _up(spec: LabSpec, narrate: Callable[[str], None]) -> Lab:
 
 
 def _leave(lab: Lab, keep: bool) -> None:
-    from pgreplterm.drill.run import end_running_drill
+    from pgreplterm.drill.engine.lock import end_running_drill
 
     if keep:
         click.echo(
@@ -152,29 +152,38 @@ def _show(snapshot: ClusterSnapshot) -> None:
         click.echo(line, err=True)
 
 
-def _drill(lab: Lab) -> FailoverReport:
-    """The failover drill; its journal lies in the lab's folder and goes with it, its report is kept if it can be."""
-    from pgreplterm.cli.drill import run_narrated
-    from pgreplterm.drill.places import state_folder
-    from pgreplterm.drill.report import save
+def _drill(lab: Lab) -> Report:
+    """The failover drill, run right here; its report is kept if it can be, and goes with the lab if not."""
+    from pgreplterm.drill.narration import narration
+    from pgreplterm.drill.report.store import save
+    from pgreplterm.drill.request import Kind, Request
+    from pgreplterm.drill.run import run
+    from pgreplterm.drill.runs import default_base, new_run
 
-    report = run_narrated(lab, lab.directory / "drill.jsonl", state_folder() / "reports")
+    def tell(event: dict[str, Any]) -> None:
+        if line := narration(event):
+            click.echo(line, err=True)
+
+    request = Request(Kind.DRILL, "failover", lab.name)
     try:
-        paths = save(report, state_folder() / "reports")
-    except PgReplTermError as error:
-        click.echo(f"the report was not saved: {error}", err=True)
-    else:
-        click.echo(f"saved {paths[0]} and {paths[1].name}", err=True)
+        place = new_run(default_base(), request.name, lab.name, time.time())
+    except OSError as error:
+        click.echo(f"the report will not outlive the lab: {error.filename}: {error.strerror}", err=True)
+        place = new_run(lab.directory / "runs", request.name, lab.name, time.time())
+    report = run(request, place, tell)
+    paths = save(report, place)
+    click.echo(f"saved {paths[0]}, {paths[1].name} and {paths[2].name}", err=True)
     return report
 
 
-def _print_report(report: FailoverReport, after: ClusterSnapshot, as_json: bool) -> None:
+def _print_report(report: Report, after: ClusterSnapshot, as_json: bool) -> None:
+    from pgreplterm.cli.tables import terminal_width
     from pgreplterm.cluster.serialize import snapshot_document
-    from pgreplterm.drill.report import as_json as report_document
-    from pgreplterm.drill.report import as_text
+    from pgreplterm.drill.report.document import as_document
+    from pgreplterm.drill.report.text import as_text
 
     if not as_json:
-        click.echo(as_text(report))
+        click.echo(as_text(report, terminal_width()))
         return
-    document: dict[str, Any] = {"cluster": snapshot_document(after), "drill": report_document(report)}
+    document: dict[str, Any] = {"cluster": snapshot_document(after), "drill": as_document(report)}
     click.echo(json.dumps(document, indent=2))

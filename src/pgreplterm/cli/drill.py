@@ -1,24 +1,27 @@
 """``pgreplterm drill``: rehearse failures on a lab.
 
-Owns: arguments, the typed name, and where the report goes. Must not: know the steps of a drill.
+Owns: arguments, the typed name, and what is printed before a drill runs. Must not: know the steps of a drill.
 """
 
 from __future__ import annotations
 
 import json
-import time
+from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from pgreplterm.errors import PgReplTermError
+from pgreplterm.cli import drill_control, drill_runs
+from pgreplterm.errors import ExitCode, PgReplTermError
 
 if TYPE_CHECKING:
-    from pgreplterm.drill.report import FailoverReport
-    from pgreplterm.lab.lab import Lab
+    from pgreplterm.drill.procedure import Procedure
 
-_DRILLS = {"failover": "SIGKILL the primary, promote the best standby, repoint, rejoin, measure"}
+_of_lab = click.option("--lab", "lab_name", default="lab", show_default=True, help="The lab to run it on.")
+_dsns = click.argument("dsns", metavar="[DSN ...]", nargs=-1)
+_settings = click.option("--set", "settings", metavar="NAME=VALUE", multiple=True, help="An option of the drill.")
 
 
 @click.group()
@@ -26,82 +29,132 @@ def drill() -> None:
     """Rehearse failures on a lab, with a measured report."""
 
 
+for _command in (
+    *(drill_control.attach, drill_control.pause, drill_control.resume, drill_control.step, drill_control.answer),
+    *(drill_control.abort, drill_control.heal, drill_runs.list_runs, drill_runs.report),
+):
+    drill.add_command(_command)
+
+
 @drill.command("ls")
+@click.argument("kinds", metavar="[KIND ...]", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def list_drills(as_json: bool) -> None:
-    """The drills there are."""
+def list_drills(kinds: Sequence[str], as_json: bool) -> None:
+    """The drills there are: what each does, who notices, the way back, and its options."""
+    from pgreplterm.cli.drill_text import kind_document, kind_lines
+    from pgreplterm.cli.tables import terminal_width
+    from pgreplterm.drill.procedures import ALL, find
+
+    found = [kind_document(each) for each in (map(find, kinds) if kinds else ALL)]
     if as_json:
-        click.echo(json.dumps([{"name": name, "effect": effect} for name, effect in _DRILLS.items()], indent=2))
+        click.echo(json.dumps(found, indent=2))
         return
-    for name, effect in _DRILLS.items():
-        click.echo(f"{name:<12} {effect}")
+    click.echo("\n\n".join("\n".join(kind_lines(each, terminal_width())) for each in found))
 
 
 @drill.command()
-@click.argument("kind", type=click.Choice(sorted(_DRILLS)))
-@click.option("--lab", "lab_name", default="lab", show_default=True, help="The lab to run it on.")
-def plan(kind: str, lab_name: str) -> None:
-    """Print what a drill would do now, with its preflight; do nothing."""
-    from pgreplterm.cluster.connecting.connect import named_target
-    from pgreplterm.drill.choose import bytes_at_risk, preflight
-    from pgreplterm.drill.failover import STEPS
-    from pgreplterm.drill.watch import Watch
+@click.argument("kind")
+@_dsns
+@_of_lab
+@_settings
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+def plan(kind: str, dsns: Sequence[str], lab_name: str, settings: Sequence[str], as_json: bool) -> int | None:
+    """Print what a drill would do now, with its preflight; do nothing. Exit status 1 when it is refused.
+
+    With DSNs: on a cluster that is no lab, with the commands that are for you to run.
+    """
+    if dsns:
+        from pgreplterm.cli.drill_foreign import plan_foreign
+
+        return plan_foreign(kind, dsns, settings, as_json)
+    from pgreplterm.cli.drill_text import plan_document, plan_lines
+    from pgreplterm.cli.tables import terminal_width
+    from pgreplterm.drill.look import look
+    from pgreplterm.drill.procedure import Scene
+    from pgreplterm.drill.procedures import find
     from pgreplterm.lab.lab import Lab
 
+    wanted = find(kind)
+    arguments = arguments_of(wanted, settings)
     lab = Lab.load(lab_name)
-    with Watch([named_target(node.name, lab.dsn(node.name)) for node in lab.nodes], 1.0) as watch:
-        snapshot = watch.newest()
-    click.echo(f"{kind} on lab {lab.name}: {_DRILLS[kind]}")
-    for number, step in enumerate(STEPS, start=1):
-        click.echo(f"  {number}. {step}")
-    for check in preflight(snapshot):
-        click.echo(f"  {'ok     ' if check.allows else 'refusal'} {check.name}: {check.evidence}")
-    for primary in snapshot.primaries:
-        risk = bytes_at_risk(snapshot, primary.name)
-        click.echo(f"  at risk now: {'unknown' if risk is None else f'{risk} bytes'}")
+    snapshot = look(lab)
+    procedure = wanted(Scene(lab, snapshot, arguments))
+    found = plan_document(procedure, lab.name, procedure.preflight(), snapshot)
+    click.echo(json.dumps(found, indent=2) if as_json else "\n".join(plan_lines(found, terminal_width())))
+    return None if found["allowed"] else ExitCode.FINDING
 
 
 @drill.command()
-@click.argument("kind", type=click.Choice(sorted(_DRILLS)))
-@click.option("--lab", "lab_name", default="lab", show_default=True, help="The lab to run it on.")
+@click.argument("kind")
+@_dsns
+@_of_lab
+@_settings
 @click.option("--yes", "typed", metavar="NAME", help="The lab's name again, instead of typing it when asked.")
-@click.option("--journal", type=click.Path(path_type=Path), help="Where the journal goes.")
-@click.option("--report-dir", type=click.Path(path_type=Path), help="Where report.json and report.md go.")
+@click.option("--drills", is_flag=True, help="Allow it on a cluster that is no lab, which the DSNs name.")
+@click.option("--step", "stepwise", is_flag=True, help="Explain each step and wait for Enter before it.")
+@click.option("--detach", is_flag=True, help="Do not wait for its end; print the name of the run.")
+@click.option("--report-dir", type=click.Path(path_type=Path), help="Where the run's folder goes, with its report.")
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON on stdout.")
 def run(
-    kind: str, lab_name: str, typed: str | None, journal: Path | None, report_dir: Path | None, as_json: bool
-) -> None:
-    """Run a drill on a lab and report what it measured."""
-    from pgreplterm.drill.places import state_folder, writable
-    from pgreplterm.drill.report import as_json as report_document
-    from pgreplterm.drill.report import as_text, save
+    kind: str,
+    dsns: Sequence[str],
+    lab_name: str,
+    settings: Sequence[str],
+    typed: str | None,
+    drills: bool,
+    stepwise: bool,
+    detach: bool,
+    report_dir: Path | None,
+    as_json: bool,
+) -> int | None:
+    """Run a drill on a lab and report what it measured.
+
+    It runs in a process of its own. The first Ctrl-C has it take back what it did, a second one detaches; a terminal
+    that is lost only detaches. With DSNs it runs here, and waits for what it prints for you to do.
+    """
+    if dsns:
+        from pgreplterm.cli.drill_foreign import run_foreign
+
+        run_foreign(kind, dsns, settings, drills, typed)
+        return None
+    from pgreplterm.cli.drill_follow import Attachment, show_ending
+    from pgreplterm.drill.engine.start import start
+    from pgreplterm.drill.procedures import find
+    from pgreplterm.drill.request import Kind, Request
     from pgreplterm.lab.lab import Lab
 
+    wanted = find(kind)
+    arguments = arguments_of(wanted, settings)
     lab = Lab.load(lab_name)
-    _confirm(lab.name, kind, typed)
-    folder = writable(report_dir or state_folder() / "reports", "--report-dir")
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    report = run_narrated(lab, journal or state_folder() / "drills" / f"{stamp}-{kind}-{lab.name}.jsonl", folder)
-    paths = save(report, folder)
-    click.echo(json.dumps(report_document(report), indent=2) if as_json else as_text(report))
-    click.echo(f"saved {paths[0]} and {paths[1].name}", err=True)
+    confirm(lab.name, wanted, typed)
+    begun = start(Request(Kind.DRILL, wanted.kind, lab.name, arguments, stepwise), report_dir)
+    if detach:
+        click.echo(json.dumps({"run": begun.name, "folder": str(begun.folder)}) if as_json else begun.name)
+        return None
+    return show_ending(begun, Attachment(begun, aborts=True).follow(), as_json)
 
 
-def run_narrated(lab: Lab, journal: Path, reports: Path) -> FailoverReport:
-    """Run the failover drill with its steps on stderr; its recording goes where its report will go below reports."""
-    from pgreplterm.drill.run import narration, run_failover
+def arguments_of(kind: type[Procedure], settings: Sequence[str]) -> dict[str, str]:
+    """The options given. Raises PgReplTermError, naming the nearest, for one the drill does not have."""
+    found: dict[str, str] = {}
+    for word in settings:
+        name, sign, value = word.partition("=")
+        if not sign:
+            raise PgReplTermError(f"expected --set NAME=VALUE, found {word!r}.")
+        if name not in kind.options:
+            meant = get_close_matches(name, kind.options, n=1)
+            known = f"did you mean {meant[0]!r}?" if meant else f"it has {', '.join(kind.options) or 'none'}."
+            raise PgReplTermError(f"expected an option of {kind.kind}, found {name!r}; {known}")
+        found[name] = value
+    if missing := [name for name, each in kind.options.items() if each.required and not found.get(name)]:
+        raise PgReplTermError(f"expected --set {missing[0]}=...: {kind.options[missing[0]].meaning}; found none.")
+    return found
 
-    def tell(event: dict[str, object]) -> None:
-        line = narration(event)
-        if line is not None:
-            click.echo(line, err=True)
 
-    return run_failover(lab, journal, tell, reports)
-
-
-def _confirm(lab: str, kind: str, typed: str | None) -> None:
-    """The lab's name, typed: a drill kills servers."""
+def confirm(lab: str, kind: type[Procedure], typed: str | None) -> None:
+    """The lab's name, typed: a drill changes servers."""
     if typed is None:
-        typed = click.prompt(f"{kind} will kill the primary of lab {lab}. Type the lab's name to run it", err=True)
+        click.echo(f"{kind.kind} on lab {lab}: {kind.effect}; {kind.radius}.", err=True)
+        typed = click.prompt("Type the lab's name to run it", err=True)
     if typed != lab:
         raise PgReplTermError(f"expected the lab's name {lab!r} to be typed, found {typed!r}; nothing was done.")

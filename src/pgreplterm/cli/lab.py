@@ -187,6 +187,8 @@ def _show(chosen: Lab, as_json: bool) -> None:
     )
     click.echo(f"Connect: pgreplterm lab psql {first['name']} --name {document['name']}, or with any client to")
     click.echo(first["dsn"].replace(f":{first['port']}/", ":PORT/"))
+    for node in document["recovered"]:
+        _narrate(f"{node['name']} (port {node['port']}) was recovered to a point in time and follows nobody")
     for entry in document["faults"]:
         _narrate(f"fault {described(entry)}")
 
@@ -213,6 +215,7 @@ def _document(chosen: Lab) -> dict[str, Any]:
         "load_rows_per_second": load.pace if load else None,
         "nodes": [asdict(node) for node in chosen.status()],
         "edges": [{"name": edge.name, **asdict(edge)} for edge in chosen.edges],
+        "recovered": [{"name": node.name, "port": node.port, "dsn": chosen.dsn(node.name)} for node in known.recovered],
         "faults": active(chosen, time.time()),
     }
 

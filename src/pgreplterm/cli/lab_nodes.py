@@ -69,8 +69,10 @@ def add(node: str, follows: str, delay: str | None, settings: Sequence[str], nam
 @click.argument("node")
 @_of_lab
 def remove(node: str, name: str) -> None:
-    """Take a node that nobody follows out of a running lab."""
-    aside = _load(name).remove_node(node)
+    """Take a node that nobody follows, or one that was recovered to a point in time, out of a running lab."""
+    lab = _load(name)
+    recovered = any(each.name == node for each in lab.recovered)
+    aside = lab.remove_recovered(node) if recovered else lab.remove_node(node)
     _narrate(f"{node} is out of the lab; its files are in {aside}")
 
 

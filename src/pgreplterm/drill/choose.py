@@ -5,20 +5,10 @@ Owns: may it start, is the primary lost, who takes over. Must not: act or wait.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pgreplterm.cluster.model import ClusterSnapshot, LinkKind, Node, NodeState, Role
+from pgreplterm.drill.check import Check, Verdict
 
 _GONE = (NodeState.DOWN, NodeState.SILENT, NodeState.STARTING)
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line of the preflight: what was looked at, whether it allows the drill, and the evidence."""
-
-    name: str
-    allows: bool
-    evidence: str
 
 
 def preflight(snapshot: ClusterSnapshot) -> tuple[Check, ...]:
@@ -27,10 +17,14 @@ def preflight(snapshot: ClusterSnapshot) -> tuple[Check, ...]:
     quiet = [f"{node.name} {node.state}" for node in snapshot.nodes if node.sample is None or node.state in _GONE]
     candidates = [node.name for node in standbys_of(snapshot, primaries[0])] if primaries else []
     return (
-        Check("one primary", len(primaries) == 1, ", ".join(primaries) or "none answers"),
-        Check("every node answers", not quiet, ", ".join(quiet) or f"{len(snapshot.nodes)} nodes"),
-        Check("a standby streams from it", bool(candidates), ", ".join(candidates) or "none"),
+        Check("one primary", _must(len(primaries) == 1), ", ".join(primaries) or "none answers"),
+        Check("every node answers", _must(not quiet), ", ".join(quiet) or f"{len(snapshot.nodes)} nodes"),
+        Check("a standby streams from it", _must(bool(candidates)), ", ".join(candidates) or "none"),
     )
+
+
+def _must(holds: bool) -> Verdict:
+    return Verdict.OK if holds else Verdict.REFUSAL
 
 
 def standbys_of(snapshot: ClusterSnapshot, primary: str) -> tuple[Node, ...]:

@@ -6,14 +6,18 @@ Must not: sample (the drill's own watch does), or know the steps.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from pgreplterm.cluster.model import ClusterSnapshot
 from pgreplterm.cluster.words import printable
-from pgreplterm.drill.failover import PROBE_INTERVAL
 from pgreplterm.errors import PgReplTermError
 from pgreplterm.recording.writer import Writer
+
+INTERVAL = 0.1
+"""Seconds between samples while something runs."""
 
 
 class Film:
@@ -25,9 +29,17 @@ class Film:
         self._writer: Writer | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = Writer(path, title=lab, interval=PROBE_INTERVAL)
+            self._writer = Writer(path, title=lab, interval=INTERVAL)
         except (PgReplTermError, OSError) as error:
             self.error = str(error)
+
+    def __enter__(self) -> Film:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
 
     @property
     def name(self) -> str | None:
@@ -49,6 +61,12 @@ class Film:
                 self._writer.mark(printable(line.strip()), at)
             except PgReplTermError as error:
                 self.error = str(error)
+
+    def hear(self, event: Mapping[str, Any]) -> None:
+        """Mark what a line of the journal tells, if it tells anything to somebody who looks on."""
+        from pgreplterm.drill.narration import last_words, narration
+
+        self.mark(narration(event) or last_words(event), event["t"])
 
     def event(self) -> dict[str, Any]:
         """What the journal says of it."""

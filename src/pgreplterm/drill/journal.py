@@ -4,9 +4,24 @@ Owns: the events and their order on disk. An undo stands in the file before its 
 the file after a crash knows what was under way.
 Must not: do or undo anything.
 
-Events: ``recording`` (path, or detail: why there is none), ``planned`` (detail.steps), ``step_started`` (step, undo),
-``observation`` (step, detail), ``step_done`` and ``step_failed`` (step, detail), then one of ``done`` (report) and
-``failed`` (detail). ``t`` is in epoch seconds.
+Events, in the order they may come. ``t`` is in epoch seconds; "x?" may be null.
+
+    requested      request: a Request as JSON
+    recording      path?, detail?: why there is none
+    preflight      checks: [{name, verdict, evidence, remedy}]
+    planned        steps: [{name, will, why, part}]
+    running
+    paused         before: the step that waits, why: its explanation   (then ``resumed``)
+    asked          question, answers: [...]                            (then ``answered``: answer, right?)
+    step_started   step, part, undo: {action, sentence, arguments, until}?
+    promoting      node: in the step "promote", just before pg_promote is called
+    observation    step, detail
+    mark           text, kind: what the curves are marked with
+    step_done      step, part, detail        step_failed   step, part, detail
+    healing        reason: from here on things are taken back; then for each undo
+    undo_started   undo                      undo_done / undo_failed   undo, detail
+    not_whole      detail: what could not be made right
+    done           report: a Report as JSON  |  failed     detail, healed: whether the lab is whole
 """
 
 from __future__ import annotations
@@ -14,7 +29,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -41,10 +56,14 @@ class Journal:
     def __init__(self, path: Path, listen: Callable[[dict[str, Any]], None] = lambda _: None) -> None:
         """Raises PgReplTermError when the file cannot be created."""
         self.path = path
-        self._listen = listen
+        self._listeners = [listen]
+        self._seen: set[str] = set()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
             self._file: IO[str] = path.open("a", encoding="utf-8")
+            if torn:  # its writer was killed in the middle of a line
+                self._file.write("\n")
         except OSError as error:
             raise PgReplTermError(
                 f"{path}: expected to write the drill's journal here; {error.strerror}. Name another with --journal."
@@ -56,23 +75,29 @@ class Journal:
         self._file.write(json.dumps(line) + "\n")
         self._file.flush()
         os.fsync(self._file.fileno())
-        self._listen(line)
+        self._seen.add(event)
+        for listen in self._listeners:
+            listen(line)
 
-    def planned(self, steps: Sequence[str]) -> None:
-        """What will be done, before anything is."""
-        self.write("planned", detail={"steps": list(steps)})
+    def listen(self, listener: Callable[[dict[str, Any]], None]) -> None:
+        """Tell this one as well, from the next event on."""
+        self._listeners.append(listener)
+
+    def has(self, event: str) -> bool:
+        """Whether such an event was written here."""
+        return event in self._seen
 
     @contextmanager
-    def step(self, name: str, undo: str | None = None) -> Iterator[Step]:
+    def step(self, name: str, undo: Mapping[str, Any] | None = None, part: str = "") -> Iterator[Step]:
         """Run a step between its two lines; a failure is written, then raised on."""
-        self.write("step_started", step=name, undo=undo)
+        self.write("step_started", step=name, part=part, undo=undo)
         step = Step(self, name)
         try:
             yield step
         except BaseException as error:
-            self.write("step_failed", step=name, detail=str(error) or type(error).__name__)
+            self.write("step_failed", step=name, part=part, detail=str(error) or type(error).__name__)
             raise
-        self.write("step_done", step=name, detail=step.detail)
+        self.write("step_done", step=name, part=part, detail=step.detail)
 
     def close(self) -> None:
         """No more events."""

@@ -1,125 +1,155 @@
-"""Running a drill: one at a time for each lab, with its journal and its report.
+"""Running what was asked for, in this process: one run at a time for each lab, with its journal and its report.
 
-Owns: the lock, the life of the journal, and the last word in it. Must not: know the steps.
+Owns: the lock, the life of the journal, and its last word. Must not: know the steps of a drill, or be the process that
+outlives a terminal (``engine``).
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-import signal
-import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import replace
-from pathlib import Path
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from pgreplterm.drill.failover import Failover
-from pgreplterm.drill.film import Film
+from pgreplterm.cluster.model import ClusterSnapshot
+from pgreplterm.drill.check import Check, refusals
+from pgreplterm.drill.comparing import Comparing
+from pgreplterm.drill.conduct import Conductor
+from pgreplterm.drill.control import Control, Unattended
+from pgreplterm.drill.drilled import Evidence, drill_report
+from pgreplterm.drill.engine.lock import only_drill
+from pgreplterm.drill.film import INTERVAL, Film
 from pgreplterm.drill.journal import Journal
-from pgreplterm.drill.report import FailoverReport, as_json, place_of
+from pgreplterm.drill.look import first_look
+from pgreplterm.drill.measure.track import Track
+from pgreplterm.drill.mend import take_back
+from pgreplterm.drill.procedure import Scene
+from pgreplterm.drill.procedures import find
+from pgreplterm.drill.report.document import as_document
+from pgreplterm.drill.report.model import Report
+from pgreplterm.drill.request import Kind, Request
+from pgreplterm.drill.runs import Run
+from pgreplterm.drill.stage import Stage, targets_of
+from pgreplterm.drill.watch import Watch
 from pgreplterm.errors import DrillFailed, PgReplTermError
+from pgreplterm.lab.errors import NoSuchLab
 from pgreplterm.lab.lab import Lab
 
-_LOCK = ".drill"
-Listener = Callable[[dict[str, Any]], None]
+Tell = Callable[[dict[str, Any]], None]
 
 
-def run_failover(lab: Lab, journal_path: Path, listen: Listener, reports: Path | None = None) -> FailoverReport:
-    """Run the failover drill on a lab, recording it beside its report-to-be below reports, else beside the journal.
+def run(request: Request, run: Run, tell: Tell = lambda _: None, control: Control | None = None) -> Report:
+    """Run a drill or a scenario to its end; tell hears every event of the journal.
 
-    Raises PgReplTermError when another drill runs there, DrillFailed when a step fails; the journal says which.
+    Raises PgReplTermError when it may not start, DrillFailed when it failed; what was done is taken back then, and the
+    journal says whether the cluster is whole.
     """
-    started_at = time.time()
-    kept = _kept_paths(lab, journal_path, reports, started_at)
-    with _only_drill(lab), closing(Film(_film_path(lab, journal_path, reports, started_at), lab.name)) as film:
+    journal = Journal(run.journal, tell)
+    try:
+        journal.write("requested", request=request.document())
+        if request.kind is Kind.SCENARIO:
+            from pgreplterm.drill.scenario.runner import run_scenario
 
-        def tell(event: dict[str, Any]) -> None:
-            film.mark(narration(event) or _last_words(event), event["t"])
-            listen(event)
-
-        journal = Journal(journal_path, tell)
-        try:
-            journal.write("recording", **film.event())
-            report = replace(Failover(lab, journal, film.see, started_at, kept).run(), recording=film.name)
-            journal.write("done", report=as_json(report))
-        except KeyboardInterrupt:
-            journal.write("failed", detail="interrupted")
-            raise
-        except PgReplTermError as error:
-            journal.write("failed", detail=str(error))
-            if isinstance(error, DrillFailed):
-                raise
+            report = run_scenario(request, run, journal, control or Unattended())
+        else:
+            report = run_drill(Lab.load(request.lab), request, run, journal, control or Unattended())
+        journal.write("done", report=as_document(report))
+    except BaseException as error:
+        _last_words(journal, error, request.lab)
+        if isinstance(error, PgReplTermError) and not isinstance(error, DrillFailed) and _has_begun(journal):
             raise DrillFailed(str(error)) from error
-        except Exception as error:
-            journal.write("failed", detail=f"{type(error).__name__}: {error}")
-            raise
-        finally:
-            journal.close()
+        raise
+    finally:
+        journal.close()
     return report
 
 
-def _film_path(lab: Lab, journal_path: Path, reports: Path | None, started_at: float) -> Path:
-    if reports is None:
-        return journal_path.with_suffix(".recording")
-    return place_of(reports, lab.name, started_at) / "recording"
+def run_drill(lab: Lab, request: Request, run: Run, journal: Journal, control: Control) -> Report:
+    """One drill on an existing lab. Raises as ``run`` does."""
+    kind = find(request.name)
+    with ExitStack() as held:
+        held.enter_context(only_drill(lab, run))
+        film = held.enter_context(Film(run.recording, lab.name))
+        journal.listen(film.hear)
+        journal.write("recording", **film.event())
+        track = Track()
+        watch = held.enter_context(Watch(targets_of(lab), INTERVAL, _both(film.see, track.see)))
+        before = first_look(lab, watch)
+        procedure = kind(Scene(lab, before, request.arguments))
+        checks = procedure.preflight()
+        journal.write("preflight", checks=[_check(each) for each in checks])
+        refuse(kind.kind, checks)
+        stage = Stage(lab, watch, run.folder, lambda _: None, kept=(run.diverged, lab.directory / f"{run.name}.json"))
+        conductor = Conductor(stage, journal, control)
+        comparing = Comparing(procedure)
+        steps = (*procedure.steps(), comparing.step())
+        conductor.plan(steps)
+        journal.write("running")
+        with taken_back_on_failure(stage, journal):
+            conductor.perform(steps)
+            evidence = Evidence(checks, comparing.checks, before, track, film, run)
+            return drill_report(procedure, stage, conductor, evidence)
 
 
-def _kept_paths(lab: Lab, journal_path: Path, reports: Path | None, started_at: float) -> tuple[Path, ...]:
-    """Where what only the old primary has may go; beside the journal when the reports' folder takes nothing."""
-    beside = journal_path.with_suffix(".diverged.json")
-    return (beside,) if reports is None else (place_of(reports, lab.name, started_at) / "diverged.json", beside)
-
-
-def _last_words(event: dict[str, Any]) -> str | None:
-    if event["event"] == "failed":
-        return f"the drill failed: {event['detail']}"
-    return "the drill is done" if event["event"] == "done" else None
+def refuse(kind: str, checks: tuple[Check, ...]) -> None:
+    """Raises PgReplTermError when a check forbids the drill; nothing was done then."""
+    if found := refusals(checks):
+        reasons = "; ".join(f"{each.name}: {each.evidence}" for each in found)
+        raise PgReplTermError(f"{kind} is refused: {reasons}. Nothing was done.")
 
 
 @contextmanager
-def _only_drill(lab: Lab) -> Iterator[None]:
-    """Hold the lab's drill lock, with our pid in it; it goes with the process, however that ends."""
-    handle = os.open(lab.directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def taken_back_on_failure(stage: Stage, journal: Journal) -> Iterator[None]:
+    """A failure or an abort inside is taken back before it goes on."""
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        raise PgReplTermError(f"a drill is already running on lab {lab.name!r}; wait for it to end.") from None
-    try:
-        os.pwrite(handle, str(os.getpid()).encode(), 0)
         yield
-    finally:
-        os.truncate(handle, 0)
-        os.close(handle)
+    except BaseException as error:
+        journal.write("healing", reason=str(error) or type(error).__name__)
+        stage.stop_probers_quietly()
+        try:
+            take_back(
+                stage.lab, journal, lambda line: journal.write("observation", step="heal", detail=line), stage.kept
+            )
+        except PgReplTermError as second:
+            journal.write("not_whole", detail=str(second))
+            raise DrillFailed(
+                f"{error}; and the lab is not whole: {second}. Try 'pgreplterm drill heal --lab {stage.lab.name}'."
+            ) from error
+        raise
 
 
-def end_running_drill(lab: Lab) -> None:
-    """Interrupt the drill that runs on a lab in another process, if any, and wait until it has let go."""
+def _both(*see: Callable[[ClusterSnapshot], None]) -> Callable[[ClusterSnapshot], None]:
+    def each(snapshot: ClusterSnapshot) -> None:
+        for one in see:
+            one(snapshot)
+
+    return each
+
+
+def _check(check: Check) -> dict[str, str]:
+    return {
+        "name": check.name,
+        "verdict": str(check.verdict),
+        "evidence": check.evidence,
+        "remedy": check.remedy,
+    }
+
+
+def _last_words(journal: Journal, error: BaseException, lab: str) -> None:
+    detail = str(error) if isinstance(error, PgReplTermError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, KeyboardInterrupt):
+        detail = "interrupted"
+    whole = not journal.has("not_whole") and (journal.has("healing") or not _has_begun(journal) or not _is_there(lab))
+    journal.write("failed", detail=detail, healed=whole)
+
+
+def _is_there(lab: str) -> bool:
+    """Not the lab of a scenario, which is taken down when that fails."""
     try:
-        handle = os.open(lab.directory / _LOCK, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        if holder := os.pread(handle, 20, 0):
-            os.kill(int(holder), signal.SIGTERM)
-        fcntl.flock(handle, fcntl.LOCK_EX)
-    finally:
-        os.close(handle)
+        Lab.load(lab)
+    except NoSuchLab:
+        return False
+    return True
 
 
-def narration(event: dict[str, Any]) -> str | None:
-    """One line for stderr about a journal event; None for those that need none."""
-    match event["event"]:
-        case "step_started":
-            return f"{event['step']} ..."
-        case "observation":
-            return f"  {event['detail']}"
-        case "step_done":
-            return f"{event['step']}: {event['detail']}" if event["detail"] else None
-        case "step_failed":
-            return f"{event['step']} failed: {event['detail']}"
-    return None
+def _has_begun(journal: Journal) -> bool:
+    return journal.has("running")

@@ -33,6 +33,7 @@ class Watch:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._left = False
+        self._sampler: Sampler | None = None
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
     def __enter__(self) -> Watch:
@@ -64,6 +65,12 @@ class Watch:
                     raise DrillFailed(f"expected {what} within {within:.0f} s; it did not happen.")
                 self._news.wait(left)
 
+    def also(self, targets: Sequence[Target]) -> None:
+        """Watch these as well, from the next tick on."""
+        loop, sampler = self._loop, self._sampler
+        if loop is not None and sampler is not None:
+            loop.call_soon_threadsafe(sampler.watch, targets)
+
     def newest(self, within: float = 5.0) -> ClusterSnapshot:
         """The newest snapshot. Raises DrillFailed when there is none within seconds."""
         return self.until(lambda _: True, "a first look at the cluster", within)
@@ -84,6 +91,7 @@ class Watch:
         if self._left:
             return
         async with Sampler(self._targets, self._interval) as sampler:
+            self._sampler = sampler
             async for snapshot in sampler.snapshots():
                 self._see(snapshot)
                 with self._news:

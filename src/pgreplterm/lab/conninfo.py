@@ -28,9 +28,9 @@ class Way(StrEnum):
     APPLICATION = "application"  # libpq's own multi-host DSN, two seconds each
 
 
-def dsn(port: int, passfile: Path) -> str:
+def dsn(port: int, passfile: Path, database: str = DATABASE) -> str:
     """What psql takes to reach one node as superuser."""
-    return f"postgresql://{SUPERUSER}@{HOST}:{port}/{DATABASE}?passfile={quote(str(passfile))}"
+    return f"postgresql://{SUPERUSER}@{HOST}:{port}/{quote(database, safe='')}?passfile={quote(str(passfile))}"
 
 
 def application_dsn(ports: Sequence[int], passfile: Path) -> str:

@@ -110,7 +110,7 @@ def _processes(directory: Path) -> list[psutil.Process]:
 def _recorded(lab: LabState | None) -> Iterator[ProcessId]:
     if lab is None:
         return
-    yield from (node.process for node in lab.nodes if node.process is not None)
+    yield from (node.process for node in (*lab.nodes, *lab.recovered) if node.process is not None)
     yield from (helper.process for helper in (lab.load, lab.prober) if helper is not None)
     if lab.relay is not None:
         yield lab.relay

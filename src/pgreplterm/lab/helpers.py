@@ -29,6 +29,8 @@ from pgreplterm.lab.state import HelperRecord, NodeRecord
 FIRST_SUCCESS_TIMEOUT = 15.0
 STOP_TIMEOUT = 10.0
 MOST_PROBERS = 20
+KEPT_PROBERS = 100
+"""The data lies in memory: when probers start, the rows and journals of all but the newest so many clients go."""
 
 
 def ensure_relay(site: Site) -> ProcessId:
@@ -95,8 +97,11 @@ def start_probers(site: Site, clients: int, interval: float, way: Way) -> tuple[
         raise LabError(f"1 to {MOST_PROBERS} probers write at once: asked for {clients}")
     if lab.prober is not None and process.is_running(lab.prober.process):
         raise LabError(f"lab {lab.name!r} already has a prober: stop it first")
+    outdated = lab.probes + clients - KEPT_PROBERS
     with site.connect(_primary(site)) as link:
         sql.create_probe_table(link)
+        sql.forget_probes(link, outdated)
+    _remove_journals(site, outdated)
     paths = tuple(journal.journal_of(site.directory, lab.probes + number + 1) for number in range(clients))
     names = [str(path) for path in paths]
     identity = links.start_helper(site.directory, "prober", str(site.directory), way.value, f"{interval:g}", *names)
@@ -104,6 +109,15 @@ def start_probers(site: Site, clients: int, interval: float, way: Way) -> tuple[
     state.write(site.directory, replace(lab, probes=lab.probes + clients, prober=record))
     _await_first(site, identity, "prober", lambda: all(_acknowledged(path) for path in paths))
     return paths
+
+
+def _remove_journals(site: Site, last: int) -> None:
+    """Those of the clients up to that number; what is not there any more is followed by nothing older."""
+    for client in range(last, 0, -1):
+        path = journal.journal_of(site.directory, client)
+        if not path.exists():
+            return
+        path.unlink()
 
 
 def stop_probers(site: Site) -> tuple[Path, ...]:

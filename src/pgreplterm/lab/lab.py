@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pgreplterm.lab import (
+    backups,
     build,
     conninfo,
     demolish,
@@ -28,10 +29,13 @@ from pgreplterm.lab import (
     membership,
     places,
     recloning,
+    recovering,
     state,
     surgery,
+    synchrony,
 )
 from pgreplterm.lab.backend import require_running
+from pgreplterm.lab.backups import Backup
 from pgreplterm.lab.build import LabSpec, Narrate
 from pgreplterm.lab.conninfo import Way
 from pgreplterm.lab.errors import LabError, NoSuchLab, StateDamaged
@@ -39,6 +43,8 @@ from pgreplterm.lab.fates import Read
 from pgreplterm.lab.links import Edge
 from pgreplterm.lab.load.plan import Plan
 from pgreplterm.lab.load.progress import LoadStatus
+from pgreplterm.lab.recovering import Recovered
+from pgreplterm.lab.recovery_target import Target
 from pgreplterm.lab.shape.plan import LabPlan, NodePlan
 from pgreplterm.lab.shape.recorded import plan_of
 from pgreplterm.lab.site import Site, update
@@ -134,8 +140,8 @@ class Lab:
         return links.read(self.directory).edges
 
     def dsn(self, node: str) -> str:
-        """What psql takes to reach that node as superuser."""
-        return self._site.dsn(self.state.node(node))
+        """What psql takes to reach that node, or a recovered one, as superuser."""
+        return self._site.dsn(self.state.reachable(node))
 
     def tool(self, name: str) -> Path:
         """The path of a PostgreSQL program of the version this lab runs; it may not exist."""
@@ -150,6 +156,10 @@ class Lab:
     def is_running(self, node: str) -> bool:
         """Whether its postmaster lives (frozen counts)."""
         return self._site.is_running(self.state.node(node))
+
+    def is_frozen(self, node: str) -> bool:
+        """Whether its postmaster is stopped where it is, and so answers nobody."""
+        return self._site.is_frozen(self.state.node(node))
 
     def start(self, node: str) -> None:
         """Start a stopped or killed node and wait until it accepts connections. Raises LabError."""
@@ -197,9 +207,11 @@ class Lab:
 
         return wires_of(self._site.backend, known.node(node))
 
-    def connection(self, node: str) -> AbstractContextManager[psycopg.Connection[Any]]:
+    def connection(
+        self, node: str, database: str = conninfo.DATABASE
+    ) -> AbstractContextManager[psycopg.Connection[Any]]:
         """A short connection as superuser, each statement its own transaction. Raises LabError."""
-        return self._site.connect(self.state.node(node))
+        return self._site.connect(self.state.reachable(node), database)
 
     def checkpoint(self, node: str) -> None:
         """CHECKPOINT there and wait for its end."""
@@ -210,6 +222,11 @@ class Lab:
         """Promote a standby; seconds from pg_promote() to the end of recovery."""
         with state.transaction(self.directory):
             return surgery.promote(self._site, node)
+
+    def complete_promotion(self, node: str) -> None:
+        """Bring to its end a promotion of which nobody knows how far it came."""
+        with state.transaction(self.directory):
+            surgery.complete_promotion(self._site, node)
 
     def repoint(self, node: str, upstream: str) -> float:
         """Have a running standby follow another node; seconds until it streams."""
@@ -231,6 +248,11 @@ class Lab:
         with state.transaction(self.directory):
             return surgery.drop_unused_slots(self._site, node)
 
+    def close_unused_links(self, node: str) -> None:
+        """Close the links into a node but the one from whom it follows: what a killed program may have left."""
+        with state.transaction(self.directory):
+            surgery.close_edges(self._site, node, keep=self.state.node(node).upstream)
+
     def rebuild(self, node: str, source: str) -> float:
         """Replace a stopped node by a base backup of source; seconds it took. It is not started."""
         with state.transaction(self.directory):
@@ -247,6 +269,43 @@ class Lab:
         with state.transaction(self.directory):
             return membership.add(self._site, NodePlan(node, upstream, delay, settings or {}))
 
+    def take_base_backup(self, name: str, source: str) -> Backup:
+        """A base backup of a running node that stays with the lab, as backups/NAME. Raises LabError."""
+        with state.transaction(self.directory):
+            return backups.take(self._site, name, source)
+
+    @property
+    def base_backups(self) -> tuple[Backup, ...]:
+        """Those there are, the oldest first."""
+        return backups.every(self._site)
+
+    def archive_all(self) -> int | None:
+        """Have all that the running primary wrote be in the archive; its timeline, None when none runs."""
+        with state.transaction(self.directory):
+            return recovering.archive_all(self._site)
+
+    def recover(
+        self, name: str, backup: str, target: Target, *, promote: bool = False, timeline: int | None = None
+    ) -> Recovered:
+        """Recover a base backup to a target, from the lab's archive, in a fresh node outside the tree.
+
+        It pauses at the target, read-only, unless it is to be promoted. timeline is what archive_all() said when that
+        was done already. Raises LabError; nothing runs then.
+        """
+        with state.transaction(self.directory):
+            found = backups.find(self._site, backup)
+            return recovering.recover(self._site, name, found, target, promote=promote, timeline=timeline)
+
+    @property
+    def recovered(self) -> tuple[NodeRecord, ...]:
+        """The nodes that were recovered to a point in time; they are none of ``nodes``, and can be connected to."""
+        return self.state.recovered
+
+    def remove_recovered(self, name: str) -> Path:
+        """End a recovered node; its folder, renamed aside. Raises LabError."""
+        with state.transaction(self.directory):
+            return recovering.remove(self._site, name)
+
     def remove_node(self, node: str) -> Path:
         """Take a node that nobody follows out of the lab; its folder, renamed aside. Raises LabError."""
         with state.transaction(self.directory):
@@ -256,6 +315,15 @@ class Lab:
         """Stop a node and make it a new copy of source (its upstream unless said); seconds until it streams."""
         with state.transaction(self.directory):
             return recloning.reclone(self._site, node, source)
+
+    def set_synchronous(self, rule: str, commit: str | None = None) -> str:
+        """What commits wait for, on every node from now on: "ANY 1 (pg2, pg3)", "" for nobody; in its long form.
+
+        Returns when the running nodes have it. commit is synchronous_commit ("" for the server's default, None leaves
+        it). Raises LabError when the primary runs and the rule could never be kept there.
+        """
+        with state.transaction(self.directory):
+            return synchrony.set_rule(self._site, rule, commit)
 
     def wait_streaming(self, node: str) -> None:
         """Wait until that standby streams from its upstream. Raises LabError when it does not."""

@@ -101,6 +101,8 @@ def _checked(lab: LabState, wanted: NodePlan) -> NodePlan:
     """The new node in its final form. Raises LabError, judging it with the tree that it is to be part of."""
     if wanted.follows is None:
         raise LabError(f"a new node follows one of the lab: say what {wanted.name} follows")
+    if any(other.name == wanted.name for other in lab.recovered):
+        raise LabError(f"lab {lab.name!r} has a recovered node {wanted.name}: choose another name")
     if len(lab.nodes) >= MOST_NODES:
         raise LabError(f"a lab has at most {MOST_NODES} nodes: remove one first")
     tree = tree_of(lab, lab.node(wanted.follows).name)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +79,17 @@ def make_standby(node: NodeRecord, account: Account) -> None:
     """Have the node start as a standby, with nothing in it left over from the server it was copied from."""
     for name in ("standby.signal", "postgresql.auto.conf"):
         _make_empty(Path(node.data_directory) / name, account)
+
+
+def make_recovering(node: NodeRecord, account: Account, settings: Mapping[str, str]) -> None:
+    """Have the node start with a recovery that ends. The settings go where they win over its configuration file."""
+    data = Path(node.data_directory)
+    (data / "standby.signal").unlink(missing_ok=True)
+    quoted = {name: value.replace("'", "''") for name, value in settings.items()}
+    text = "".join(f"{name} = '{value}'\n" for name, value in quoted.items())
+    _make_empty(data / "postgresql.auto.conf", account)
+    (data / "postgresql.auto.conf").write_text(text, encoding="utf-8")
+    _make_empty(data / "recovery.signal", account)
 
 
 def is_standby(node: NodeRecord) -> bool:

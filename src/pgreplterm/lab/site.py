@@ -67,9 +67,9 @@ class Site:
         except LabError:
             return Path(shutil.which(name) or self.bindir / name)
 
-    def dsn(self, node: NodeRecord) -> str:
+    def dsn(self, node: NodeRecord, database: str = conninfo.DATABASE) -> str:
         """What psql takes to reach that node, directly and not through the relay."""
-        return conninfo.dsn(node.port, self.passfile)
+        return conninfo.dsn(node.port, self.passfile, database)
 
     def is_running(self, node: NodeRecord) -> bool:
         """Whether its postmaster lives (frozen counts)."""
@@ -79,13 +79,15 @@ class Site:
         """Whether its postmaster is stopped where it is."""
         return self.backend.is_frozen(node)
 
-    def connect(self, node: NodeRecord) -> AbstractContextManager[psycopg.Connection[Any]]:
+    def connect(
+        self, node: NodeRecord, database: str = conninfo.DATABASE
+    ) -> AbstractContextManager[psycopg.Connection[Any]]:
         """A connection to that node. Raises LabError at once when it is not running or frozen."""
         if not self.is_running(node):
             raise LabError(f"{node.name} is not running: start it first")
         if self.is_frozen(node):
             raise LabError(f"{node.name} is frozen and answers nobody: thaw it first")
-        return sql.connection(self.dsn(node), node.name)
+        return sql.connection(self.dsn(node, database), node.name)
 
     def upstream(self, node: NodeRecord, edge: links.Edge) -> Upstream:
         """The settings with which that node follows through that edge; its slot there bears its own name."""

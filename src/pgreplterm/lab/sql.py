@@ -122,6 +122,12 @@ def create_probe_table(link: psycopg.Connection[Any]) -> None:
     )
 
 
+def forget_probes(link: psycopg.Connection[Any], last: int) -> None:
+    """Delete the rows of the clients up to that number."""
+    if last > 0:
+        link.execute("DELETE FROM pgreplterm_probe WHERE client <= %s", [last])
+
+
 def create_load_table(link: psycopg.Connection[Any]) -> None:
     """The table of :mod:`pgreplterm.lab.load`."""
     link.execute(

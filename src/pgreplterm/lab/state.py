@@ -107,6 +107,7 @@ class LabState:
     archive: bool = False  # whether there is one, in the folder of that name
     fsync: bool = True
     probes: int = 0  # how many probers have run: the next one's client number is one more
+    recovered: tuple[NodeRecord, ...] = ()  # recovered to a point in time; they are no part of the replication tree
 
     @property
     def major(self) -> int:
@@ -120,6 +121,10 @@ class LabState:
                 return node
         names = ", ".join(node.name for node in self.nodes)
         raise LabError(f"lab {self.name!r} has no node {name!r}: it has {names}")
+
+    def reachable(self, name: str) -> NodeRecord:
+        """The node of that name, also one that was recovered to a point in time. Raises LabError as node() does."""
+        return next((node for node in self.recovered if node.name == name), None) or self.node(name)
 
     def with_node(self, changed: NodeRecord) -> LabState:
         """The same lab with the node of that name replaced."""
@@ -147,7 +152,8 @@ def read(directory: Path) -> LabState:
 def write(directory: Path, state: LabState) -> None:
     """Replace the file in one step. Raises LabError when there is no room."""
     document = {"format": FORMAT, **asdict(state)}
-    document["nodes"] = [_flat(node) for node in document["nodes"]]
+    for kind in ("nodes", "recovered"):
+        document[kind] = [_flat(node) for node in document[kind]]
     replace_file(directory / FILE_NAME, json.dumps(document, indent=1) + "\n")
 
 
@@ -201,6 +207,7 @@ def _lab(document: dict[str, Any]) -> LabState:
         archive=bool(document["archive"]),
         fsync=bool(document["fsync"]),
         probes=int(document["probes"]),
+        recovered=tuple(_node(node) for node in document.get("recovered", ())),
     )
 
 

@@ -53,12 +53,28 @@ def promote(site: Site, name: str) -> float:
     node = site.read().node(name)
     with site.connect(node) as link:
         seconds = sql.promote(link, name, PROMOTION_TIMEOUT)
+    _become_primary(site, node)
+    return seconds
+
+
+def complete_promotion(site: Site, name: str) -> None:
+    """Bring to its end a promotion of which nobody knows how far it came: begun, over, or never asked for.
+
+    Raises LabError.
+    """
+    node = site.read().node(name)
+    with site.connect(node) as link:
+        if sql.standing(link).in_recovery:
+            sql.promote(link, name, PROMOTION_TIMEOUT)
+    _become_primary(site, node)
+
+
+def _become_primary(site: Site, node: NodeRecord) -> None:
     promoted = replace(node, upstream=None)
     update(site, promoted)
     server.configure(promoted, site.read(), None)
     site.backend.reload(promoted)
-    close_edges(site, name, keep=None)
-    return seconds
+    close_edges(site, node.name, keep=None)
 
 
 def repoint(site: Site, name: str, upstream_name: str) -> float:
@@ -74,8 +90,9 @@ def repoint(site: Site, name: str, upstream_name: str) -> float:
     if not site.is_running(node):
         raise LabError(f"{name} is not running: start it before it can follow {upstream_name}")
     left = node.upstream
-    followed = _follow(site, node, upstream)
+    followed = _pointed(site, node, upstream)
     site.backend.reload(followed)
+    update(site, followed)  # last: who finds another upstream here knows that all of it is to be done again
     if followed.delay is None:
         build.await_streaming(site, upstream_name, {name})
     close_edges(site, name, keep=upstream_name)
@@ -167,17 +184,16 @@ def _base_backup(site: Site, node: NodeRecord, source: NodeRecord) -> None:
 def _become_follower(site: Site, node: NodeRecord, source: NodeRecord) -> None:
     """Give back what the source's files replaced and make the node a standby of it."""
     server.make_standby(node, site.account)
-    _follow(site, node, source)
+    update(site, _pointed(site, node, source))
     close_edges(site, node.name, keep=source.name)
 
 
-def _follow(site: Site, node: NodeRecord, upstream: NodeRecord) -> NodeRecord:
-    """Slot, edge, state and configuration for following upstream; the server is not told yet."""
+def _pointed(site: Site, node: NodeRecord, upstream: NodeRecord) -> NodeRecord:
+    """Slot, edge and configuration for following upstream; neither the server nor the state file is told yet."""
     with site.connect(upstream) as link:
         sql.create_slots(link, (node.name,))
     edge = _open_edge(site, node, upstream)
     followed = replace(node, upstream=upstream.name)
-    update(site, followed)
     server.configure(followed, site.read(), site.upstream(followed, edge))
     return followed
 
@@ -186,6 +202,7 @@ def _open_edge(site: Site, node: NodeRecord, upstream: NodeRecord) -> Edge:
     known = links.read(site.directory)
     existing = known.edge(node.name, upstream.name)
     if existing is not None:
+        helpers.serve(site, known.with_edge(existing))  # it may have been written by one that was killed before it told
         return existing
     reserved = Reservation(1)
     edge = Edge(

@@ -17,17 +17,17 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.worker import Worker, WorkerState
 
-from pgreplterm.errors import ExitCode
+from pgreplterm.drill.request import Request
+from pgreplterm.errors import ExitCode, PgReplTermError
 from pgreplterm.tui import glyphs
 from pgreplterm.tui.chrome import PLACES
 from pgreplterm.tui.desk import Desk
-from pgreplterm.tui.drills.plan import PlanPage
-from pgreplterm.tui.drills.rows import FAILOVER
+from pgreplterm.tui.drills.following import Following
 from pgreplterm.tui.drills.runner import DrillRunner
 from pgreplterm.tui.driver import SteadyDriver
 from pgreplterm.tui.help import HelpPage
-from pgreplterm.tui.leave import LeavePage
-from pgreplterm.tui.messages import ClusterNews
+from pgreplterm.tui.leave import HEAL, LEAVE, LeavePage
+from pgreplterm.tui.messages import ClusterNews, StartRun
 from pgreplterm.tui.options import TuiOptions
 from pgreplterm.tui.overview.changes import Weight
 from pgreplterm.tui.place import Place
@@ -95,6 +95,8 @@ class ReplTermApp(App[None]):
             runner=runner or DrillRunner(),
             wal_path=options.wal_path,
         )
+        self._following = Following(self.desk)
+        self._leaves_when_healed = False
         for key, action, what, name, show in PLAYER_KEYS if self.desk.player is not None else ():
             self.bind(key, f"play('{action})", description=what, key_display=name, show=show)
         for mode, home in HOMES.items():
@@ -114,6 +116,7 @@ class ReplTermApp(App[None]):
         self.set_interval(1.0, self._look_at_size)
         await self.switch_mode("overview")
         self.screen.call_after_refresh(self._listen)
+        self.screen.call_after_refresh(self._follow_runs)
 
     @work(exclusive=True, group="news", exit_on_error=False)
     async def _listen(self) -> None:
@@ -131,7 +134,7 @@ class ReplTermApp(App[None]):
         if isinstance(driver, SteadyDriver) and driver.backlog > FULL:
             return  # the next tick paints the same state, and nothing queues up behind a slow link
         for screen in self.screen_stack:
-            if isinstance(screen, Place | PlanPage):
+            if isinstance(screen, Place):
                 screen.show_view()
 
     def _look_for_silence(self) -> None:
@@ -168,35 +171,46 @@ class ReplTermApp(App[None]):
         self.push_screen(HelpPage(self.screen.active_bindings.values()))
 
     async def action_drill(self) -> None:
-        """The plan of the drill; when there can be none, the place that says why."""
-        if self.desk.drill_refusal() is not None:
-            await self.switch_mode("drills")
-        elif self.desk.owned_lab is not None:
-            self.push_screen(PlanPage(self.desk, FAILOVER, self.desk.owned_lab), self._plan_answered)
+        """The chooser; the run page while something runs."""
+        await self.switch_mode("drills")
+        if self.desk.runner.running:
+            self._show_run()
 
-    async def on_open_drill_plan(self) -> None:
-        """Enter in the list of drills."""
-        await self.action_drill()
+    def _show_run(self) -> None:
+        from pgreplterm.tui.drills.run_page import RunPage
 
-    def _plan_answered(self, run: bool | None) -> None:
-        if run and self.desk.owned_lab is not None:
-            self._run_drill(self.desk.owned_lab)
+        if not isinstance(self.screen, RunPage):
+            self.push_screen(RunPage(self.desk))
+
+    def on_start_run(self, message: StartRun) -> None:
+        """A plan was read, and its name typed."""
+        self._start_run(message.request)
+
+    @work(group="start", exit_on_error=False)
+    async def _start_run(self, request: Request) -> None:
+        from pgreplterm.tui.drills.plan_page import PlanPage
+
+        page, view = self.screen, self.desk.view
+        try:
+            await asyncio.to_thread(self.desk.runner.start, request)
+        except (PgReplTermError, OSError) as error:
+            view.note(Weight.CRITICAL, f"{request.name} could not be started: {error}")
+            if isinstance(page, PlanPage):
+                page.refuse(str(error))
+            return
+        view.note(Weight.WARNING, f"{request.kind} {request.name} started on {request.lab}")
+        if isinstance(page, PlanPage) and page is self.screen:
+            self.pop_screen()
+            self._show_run()
+        self._following.wake()
 
     @work(group="drill", exit_on_error=False)
-    async def _run_drill(self, lab: str) -> None:
-        runner, view = self.desk.runner, self.desk.view
-        try:
-            runner.start(FAILOVER.kind, lab)
-        except OSError as error:
-            view.note(Weight.CRITICAL, f"the drill could not be started: {error}")
-            return
-        view.note(Weight.WARNING, f"drill {FAILOVER.kind} started on {lab}")
-        await self.switch_mode("drills")
-        async for progress in runner.follow():
+    async def _follow_runs(self) -> None:
+        """What we started, or what runs on the watched lab without us."""
+        async for _ in self._following.news():
             self._show()
-            if progress.finished:
-                view.note(Weight.NOTE, f"drill {FAILOVER.kind} {'failed' if progress.failure else 'done'}")
-        self._show()
+            if self._leaves_when_healed and not self.desk.runner.running:
+                self._end(ExitCode.OK)
 
     def action_nowhere(self) -> None:
         """The digits are shown as one key; nothing is bound to that name."""
@@ -204,9 +218,19 @@ class ReplTermApp(App[None]):
     def action_leave(self) -> None:
         """Quit; while a drill runs, say first that it goes on."""
         if self.desk.runner.running:
-            self.push_screen(LeavePage(), lambda leave: self._end(ExitCode.OK) if leave else None)
+            self.push_screen(LeavePage(self.desk.runner.what), self._leave_answered)
         else:
             self._end(ExitCode.OK)
+
+    def _leave_answered(self, answer: str | None) -> None:
+        if answer == LEAVE or (answer == HEAL and not self.desk.runner.running):
+            self._end(ExitCode.OK)
+        elif answer == HEAL:
+            self._leaves_when_healed = True
+            try:
+                self.desk.runner.abort()
+            except PgReplTermError as error:
+                self.desk.view.note(Weight.CRITICAL, str(error))
 
     def action_interrupt(self) -> None:
         """Ctrl-C."""

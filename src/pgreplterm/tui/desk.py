@@ -54,3 +54,9 @@ class Desk:
         if self.view.snapshot is None:
             return "the cluster has not been sampled yet"
         return None
+
+    def scenario_refusal(self) -> str | None:
+        """Why no scenario can be started now, or None; it makes a lab of its own, so the watched cluster is free."""
+        if self.player is not None:
+            return "a recording is shown; scenarios run beside a live cluster"
+        return "a drill is running" if self.runner.running else None

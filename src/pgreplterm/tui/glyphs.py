@@ -23,6 +23,7 @@ class Glyphs:
     stale: str
     done: str
     running: str
+    served: str
     rule: str
     lane: str
     fork: str
@@ -44,6 +45,7 @@ UNICODE = Glyphs(
     stale="…",
     done="✓",
     running="▶",
+    served="▪",
     rule="─",
     lane="─",
     fork="┬",
@@ -65,6 +67,7 @@ ASCII = Glyphs(
     stale=".",
     done="+",
     running=">",
+    served="=",
     rule="-",
     lane="-",
     fork="+",

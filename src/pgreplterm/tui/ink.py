@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len, chop_cells, set_cell_size
 
 
 class Ink(StrEnum):
@@ -104,10 +104,11 @@ def plain(lines: Iterable[Row]) -> str:
 
 
 def wrap(text: str, width: int, ink: Ink = Ink.PLAIN, *, indent: str = "") -> list[Row]:
-    """Prose broken at blanks into rows of at most width cells."""
+    """Prose broken at blanks into rows of at most width cells; a word longer than that (a path) is broken anywhere."""
     rows: list[Row] = []
     current = indent
-    for word in clean(text).split(" "):
+    most = max(width - cell_len(indent), 1)
+    for word in (part for whole in clean(text).split(" ") for part in chop_cells(whole, most) or [""]):
         joined = f"{current} {word}" if current.strip() else indent + word
         if cell_len(joined) > width and current.strip():
             rows.append(((current, ink),))

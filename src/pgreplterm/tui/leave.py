@@ -1,50 +1,26 @@
 """The question asked when the user quits while a drill runs.
 
-Owns: that page.
+Owns: its words and its three answers.
 Must not: stop the drill.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from pgreplterm.tui.choice import Choice, ChoicePage
 
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen
-
-from pgreplterm.tui.ink import BLANK, Ink, Row, row, wrap
-from pgreplterm.tui.strips import Lines
+HEAL, LEAVE = "heal", "leave"
 
 
-class LeaveRows(Lines):
-    """The question."""
+class LeavePage(ChoicePage):
+    """Heal and quit, leave it running, or stay."""
 
-    def build(self, width: int) -> Sequence[Row]:
-        """What quitting does and does not do."""
-        unless = "Quitting does not stop it, unless this is a demo, whose lab goes when you leave."
-        return [
-            BLANK,
-            row((" A drill is running, in a process of its own.", Ink.BOLD)),
-            *wrap(unless, width - 1, indent=" "),
-            BLANK,
-            row(" ", ("Enter", Ink.KEY), " quit    ", ("Esc", Ink.KEY), " stay"),
-        ]
-
-
-class LeavePage(ModalScreen[bool]):
-    """True when the user leaves."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "answer(True)", "quit"),
-        Binding("escape", "answer(False)", "stay"),
-    ]
-    DEFAULT_CSS = "LeavePage { background: ansi_default; }"
-
-    def compose(self) -> ComposeResult:
-        """The rows."""
-        yield LeaveRows()
-
-    def action_answer(self, leave: bool) -> None:
-        """Leave or stay."""
-        self.dismiss(leave)
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} is running, in a process of its own.",
+            "Leaving does not stop it, unless this is a demo, whose lab goes when you leave.",
+            (
+                Choice("X", "X", "abort it, take back what was done, then quit", HEAL),
+                Choice("enter", "Enter", "quit and leave it running; drill attach finds it again", LEAVE),
+            ),
+            "stay",
+        )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from textual.message import Message
 
+from pgreplterm.drill.request import Request
 from pgreplterm.tui.sources import SourceEvent
 
 
@@ -23,5 +24,9 @@ class TerminalLost(Message):
     """Input has ended: the SSH session or the terminal is gone."""
 
 
-class OpenDrillPlan(Message):
-    """The user asked for the plan page of a drill."""
+class StartRun(Message):
+    """The user asked for a drill or a scenario to be run, and has seen its plan."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__()
+        self.request = request

@@ -83,8 +83,7 @@ def stopped_node(directory: Path, name: str | None = None) -> StoppedNode:
     """Read a data directory to the end of its WAL. Raises WalError when that cannot be done."""
     control = read_control(directory)
     every = open_source(directory)
-    timelines = {segment.timeline for segment in (*every.segments, *every.aside)}
-    source = follow(every, max(timelines))
+    source = follow(every, _newest(every, control))
     run = _run_with(source, control.redo)
     walk = RunWalk(source, run, collect=False, start=control.redo)
     for _ in walk:
@@ -100,6 +99,13 @@ def stopped_node(directory: Path, name: str | None = None) -> StoppedNode:
         beginnings=_beginnings(every, source, run),
         has_pid_file=(directory / "postmaster.pid").exists(),
     )
+
+
+def _newest(every: WalSource, control: ControlFile) -> int:
+    """The timeline that recovery would end on: pg_rewind may leave segments of one whose history file it removed."""
+    segments = {segment.timeline for segment in (*every.segments, *every.aside)}
+    known = {history.timeline for history in every.histories} | {control.timeline}
+    return max(segments & known, default=max(segments))
 
 
 def _run_with(source: WalSource, redo: LSN) -> Run:

@@ -165,7 +165,7 @@ class DockerBackend:
         """See Backend."""
         assert lab.docker is not None  # or this would be another backend
         subnet = Subnet(IPv4Network(lab.docker.subnet))
-        taken = {other.address for other in lab.nodes if other.name != node.name}
+        taken = {other.address for other in (*lab.nodes, *lab.recovered) if other.name != node.name}
         address = next(subnet.node(number) for number in count() if subnet.node(number) not in taken)
         self.remove_node(node)
         return self._create(replace(node, address=address))

@@ -76,15 +76,17 @@ def inject(
     return record
 
 
-def heal(lab: Lab, numbers: Collection[int] | None, narrate: Narrate) -> Healing:
+def heal(lab: Lab, numbers: Collection[int] | None, narrate: Narrate, *, settle: bool = True) -> Healing:
     """Heal the faults of those numbers, or all, newest first; when none is left, wait until every standby streams.
+
+    settle: whether to wait for that.
 
     Raises LabError for a number that is none. A fault that cannot be healed stays on disk with its error.
     """
     require_ready(lab)
     with alone(lab.directory, narrate):
         healing = _heal(lab, numbers, narrate)
-        if healing.errors or records.readable(lab.directory)[0]:
+        if not settle or healing.errors or records.readable(lab.directory)[0]:
             return healing
         return replace(healing, complaints=restore.await_streaming(lab))
 

@@ -77,9 +77,14 @@ def is_unfinished(lab: Lab, target: str) -> bool:
 @contextmanager
 def replacing(lab: Lab, target: str) -> Iterator[None]:
     """Mark the node as one whose data is being replaced; an end that is none leaves the mark."""
-    _mark(lab, target).touch()
+    mark(lab, target)
     yield
     _mark(lab, target).unlink(missing_ok=True)
+
+
+def mark(lab: Lab, target: str) -> None:
+    """Mark the node as one that has to be copied anew, and must not be started before that."""
+    _mark(lab, target).touch()
 
 
 def bring_back(lab: Lab, target: str, ran: Sequence[str], *, afresh: bool = False) -> str:

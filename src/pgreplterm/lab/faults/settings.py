@@ -74,6 +74,30 @@ def restore(lab: Lab, undo: Undo) -> None:
             _rewrite(_file(lab, node), {**held, **ours})
 
 
+def held(lab: Lab, node: str) -> dict[str, str]:
+    """What ALTER SYSTEM has set on a node, running or not. Raises LabError."""
+    return _read(_file(lab, node))
+
+
+def put_back(lab: Lab, node: str, name: str, value: str | None) -> None:
+    """Have ALTER SYSTEM's value of one setting be that, None for none, and have a running server read it."""
+    put_all_back(lab, node, {**held(lab, node), name: value})
+
+
+def put_all_back(lab: Lab, node: str, values: Mapping[str, str | None]) -> None:
+    """Have ALTER SYSTEM's settings of a node be these and no others, through the server if it runs. Raises LabError.
+
+    A running server reads them in any case: the file may be as wanted already, and the server not know it yet.
+    """
+    now = held(lab, node)
+    wanted = {name: value for name, value in values.items() if value is not None}
+    changed = {name: wanted.get(name) for name in sorted({*now, *wanted}) if now.get(name) != wanted.get(name)}
+    if lab.is_running(node):
+        _set(lab, node, changed)
+    elif changed:
+        _rewrite(_file(lab, node), wanted)
+
+
 def _by_node(wanted: Iterable[Change]) -> dict[str, list[Change]]:
     found: dict[str, list[Change]] = {}
     for change in wanted:

@@ -61,6 +61,9 @@ class SplitBrain:
 
     def heal(self, lab: Lab, order: Order, undo: Undo) -> str:
         """See Fault."""
+        if lab.state.node(order.target).upstream is None:
+            settings.restore(lab, undo)
+            return f"{order.target} was made the primary of the lab meanwhile, and stays it"
         upstream = mending.upstream_of(lab, order.target)
         restore.revive(lab, upstream)
         _settle(lab, order.target, undo["log"])

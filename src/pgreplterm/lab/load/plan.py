@@ -97,5 +97,9 @@ class Plan:
 
 def from_json(text: str) -> Plan:
     """The inverse of :meth:`Plan.to_json`."""
-    document: dict[str, Any] = json.loads(text)
+    return from_document(json.loads(text))
+
+
+def from_document(document: Mapping[str, Any]) -> Plan:
+    """A plan as a load's report has it."""
     return Plan(**{**document, "kind": Kind(document["kind"])})

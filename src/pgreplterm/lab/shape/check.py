@@ -21,7 +21,7 @@ MAJORS = range(13, 100)
 SEGMENTS = frozenset(1 << power for power in range(11))
 
 _NODE = re.compile(r"[a-z][a-z0-9_]{0,30}\Z")
-_TAKEN = frozenset({ARCHIVE, "runtime", "pgpass", "any", "first"})
+_TAKEN = frozenset({ARCHIVE, "backups", "runtime", "pgpass", "any", "first"})
 """Files of the lab beside the nodes' folders, and keywords of synchronous_standby_names."""
 
 _DELAY = re.compile(r"([0-9]{1,10})\s*(ms|s|min|h|d)\Z")

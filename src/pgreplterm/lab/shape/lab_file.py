@@ -23,7 +23,7 @@ LARGEST = 1 << 20
 """Bytes; a file above that is no description of twelve servers."""
 
 _SEGMENT = re.compile(r"(\d{1,6})\s*(MB|GB)\Z")
-_LAB_KEYS = (
+LAB_KEYS = (
     "name", "backend", "postgresql", "segment_size", "fsync", "archive", "synchronous", "settings", "node",
 )  # fmt: skip
 _NODE_KEYS = ("name", "follows", "delay", "settings")
@@ -65,6 +65,11 @@ def read_text(text: str, source: str) -> LabPlan:
         raise LabFileError(f"{_place(text, source, error.keys)}: {error}") from None
 
 
+def plan_of(document: Mapping[str, Any]) -> LabPlan:
+    """The plan of a table with these keys, not judged yet. Raises PlanError."""
+    return _plan(document)
+
+
 def _place(text: str, source: str, keys: Keys) -> str:
     line_of = lines_of(text)
     dotted = tuple(part for key in keys for part in key.split("."))  # a.b is a table to TOML unless in quotes
@@ -75,7 +80,7 @@ def _place(text: str, source: str, keys: Keys) -> str:
 
 
 def _plan(document: Mapping[str, Any]) -> LabPlan:
-    _only(document, _LAB_KEYS, (), "")
+    _only(document, LAB_KEYS, (), "")
     tables = document.get("node", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise PlanError("expected tables [[node]], one a server: found something else", "node")

@@ -1,110 +1,144 @@
-"""The Drills place: what can be rehearsed, the run in progress, the last result.
+"""The Drills place: what can be rehearsed, and what came of it before.
 
-Owns: the list, the panel beside it and the stopwatch.
-Must not: run a drill (``runner`` starts the process) or shorten the way to it (``plan`` asks for the name).
+Owns: the chooser, its filter, and the way to the plan page, the run page and a result card.
+Must not: run anything, or shorten the way to it.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+import asyncio
 from typing import ClassVar
 
+from textual import work
 from textual.app import ComposeResult
-from textual.timer import Timer
+from textual.binding import Binding, BindingType
+from textual.widgets import Input
 
+from pgreplterm.drill.request import Kind
 from pgreplterm.tui.chrome import Rule
 from pgreplterm.tui.desk import Desk
-from pgreplterm.tui.drills.rows import DRILLS, run_rows
-from pgreplterm.tui.ink import BLANK, Ink, Row, cell, row, wrap
-from pgreplterm.tui.messages import OpenDrillPlan
+from pgreplterm.tui.drills.entries import Entry, drills, scenarios
+from pgreplterm.tui.drills.lists import About, Chooser, Panes
+from pgreplterm.tui.drills.past import PastRun, PastRuns
+from pgreplterm.tui.drills.plan_page import PlanPage
+from pgreplterm.tui.drills.result import ResultPage
+from pgreplterm.tui.drills.run_page import RunPage
 from pgreplterm.tui.place import Place
-from pgreplterm.tui.rowlist import RowList
-from pgreplterm.tui.strips import Lines
 
-STOPWATCH = 0.25  # seconds between two looks at the clock, only while a drill runs
-
-
-class DrillList(RowList):
-    """The drills there are; dim with the reason when none can be started."""
-
-    def __init__(self, desk: Desk) -> None:
-        super().__init__()
-        self._desk = desk
-
-    def count(self) -> int:
-        """How many drills there are."""
-        return len(DRILLS)
-
-    def line(self, index: int) -> Row:
-        """Name, effect, and why it cannot be started."""
-        drill = DRILLS[index]
-        refusal = self._desk.drill_refusal()
-        ink = Ink.PLAIN if refusal is None else Ink.DIM
-        return row((f" {cell(drill.kind, 10)} {drill.effect}", ink))
-
-    def heading(self) -> list[Row]:
-        """How to start one, or why not."""
-        refusal = self._desk.drill_refusal()
-        text = "Enter or D shows the plan; nothing happens before the lab's name is typed."
-        return [
-            row((f" {refusal}", Ink.WARNING)) if refusal else row((f" {text}", Ink.DIM)),
-            row((f" {cell('DRILL', 10)} EFFECT", Ink.BOLD)),
-        ]
-
-
-class DrillPanel(Lines):
-    """The run in progress, or the last result."""
-
-    DEFAULT_CSS = "DrillPanel { height: 1fr; }"
-
-    def __init__(self, desk: Desk) -> None:
-        super().__init__()
-        self._desk = desk
-
-    def build(self, width: int) -> Sequence[Row]:
-        """The run, and where its journal is."""
-        progress = self._desk.runner.progress
-        if progress is None:
-            return wrap("No drill has run here yet.", width - 2, Ink.DIM, indent=" ")
-        rows = run_rows(progress, self._desk.glyphs, time.time(), width)
-        return [*rows, BLANK, row((f" journal {self._desk.runner.journal}", Ink.DIM))]
+SCENARIO_LAB = "scenario"
+"""What the lab is called that a scenario makes for itself, here and on the command line."""
 
 
 class DrillsPlace(Place):
     """Place 6."""
 
     mode = "drills"
-    DEFAULT_CSS: ClassVar[str] = "DrillList { height: 4; }"
+    DEFAULT_CSS: ClassVar[str] = (
+        "DrillsPlace Chooser { height: 1fr; min-height: 4; } DrillsPlace Panes { height: 2; }"
+        "DrillsPlace Input { height: 1; width: 40; margin: 0 0 0 1; background: ansi_default; text-style: underline; }"
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "turn(1)", "next list", key_display="Tab"),
+        Binding("shift+tab", "turn(-1)", "list before", show=False),
+        Binding("slash", "find", "filter", key_display="/"),
+        Binding("v", "run", "view run"),
+        Binding("escape", "clear", "no filter", show=False),
+    ]
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
-        self._stopwatch: Timer | None = None
+        self._past = PastRuns()
+        self._chooser = Chooser(desk, self._past)
+        self._known: tuple[object, ...] = ()
 
     def body(self) -> ComposeResult:
-        """List above, panel below."""
-        yield DrillList(self.desk)
-        yield Rule(self.desk, "run")
-        yield DrillPanel(self.desk)
+        """Which list, the list, what is said about a row."""
+        yield Panes(self.desk, self._chooser)
+        yield self._chooser
+        yield Rule(self.desk, "about")
+        yield About(self._chooser, self._past)
+        field = Input(id="filter", compact=True, placeholder="words that a row must have")
+        field.cursor_blink = False
+        field.display = False
+        yield field
 
     def on_mount(self) -> None:
-        """The stopwatch exists once and runs only with a drill."""
-        self._stopwatch = self.set_interval(STOPWATCH, self._tick, pause=True)
+        """The drills are known at once; scenarios are files."""
+        self._chooser.focus()
+        self._read_entries()
 
     def show_view(self) -> None:
-        """Also start or stop the stopwatch."""
+        """Also read the runs again when one has begun or ended."""
+        runner = self.desk.runner
+        known = (runner.run, runner.running)
+        if known != self._known:
+            self._known = known
+            self._read_runs()
         super().show_view()
-        self.query_one(DrillList).refresh_changed()
-        if self._stopwatch is not None:
-            if self.desk.runner.running:
-                self._stopwatch.resume()
-            else:
-                self._stopwatch.pause()
+        self._chooser.refresh_changed()
 
-    def _tick(self) -> None:
-        if self.is_current:
-            self.query_one(DrillPanel).rebuild()
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """There may be no run to show."""
+        return None if action == "run" and self.desk.runner.run is None else True
+
+    def action_turn(self, step: int) -> None:
+        """Another list."""
+        self._chooser.turn(step)
+        self.show_view()
+
+    def action_find(self) -> None:
+        """Ask for the words of the filter."""
+        field = self.query_one("#filter", Input)
+        field.value = self._chooser.words
+        field.display = True
+        field.focus()
+
+    def action_clear(self) -> None:
+        """Out of the field; all rows again."""
+        self._filtered("")
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """The words of the filter."""
+        self._filtered(event.value.strip())
+
+    def _filtered(self, text: str) -> None:
+        self.query_one("#filter", Input).display = False
+        self._chooser.focus()
+        if text != self._chooser.words:
+            self._chooser.filter(text)
+        self.show_view()
+
+    def action_run(self) -> None:
+        """The run that is followed, or was last."""
+        self.app.push_screen(RunPage(self.desk))
+
+    def on_row_list_moved(self) -> None:
+        """Another row under the cursor."""
+        self.query_one(About).rebuild()
 
     def on_row_list_chosen(self) -> None:
-        """Enter is the same as D."""
-        self.post_message(OpenDrillPlan())
+        """Enter: the plan of a drill or a scenario, the result of a past run."""
+        item = self._chooser.item
+        if isinstance(item, PastRun):
+            self.app.push_screen(ResultPage(self.desk, item.run))
+        elif item is not None:
+            self._open_plan(item)
+
+    def _open_plan(self, entry: Entry) -> None:
+        lab = self.desk.owned_lab if entry.kind is Kind.DRILL else SCENARIO_LAB
+        if lab is not None:
+            last = self._past.last_of(entry.kind, entry.key)
+            self.app.push_screen(PlanPage(self.desk, entry, lab, last))
+
+    @work(exclusive=True, group="entries", exit_on_error=False)
+    async def _read_entries(self) -> None:
+        self._chooser.drills = await asyncio.to_thread(drills)
+        self.show_view()
+        self._chooser.scenarios = await asyncio.to_thread(scenarios)
+        self.show_view()
+
+    @work(exclusive=True, group="past", exit_on_error=False)
+    async def _read_runs(self) -> None:
+        await asyncio.to_thread(self._past.read)
+        if self.is_current:
+            self.show_view()

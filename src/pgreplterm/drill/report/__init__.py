@@ -1,0 +1,1 @@
+"""What a run is told as: one model, and a module for each form of it."""
