@@ -27,6 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         group = item.nodeid if item.get_closest_marker(ALONE) else item.nodeid.partition("::")[0]
         item.add_marker(pytest.mark.xdist_group(group.replace("@", "_")))
 
+
 MakeLab = Callable[..., Lab]
 
 # A suite started in the background inherits an ignored SIGINT, and so would every program it interrupts.

@@ -251,7 +251,7 @@ def test_an_interrupted_drill_starts_the_old_primary_again(lab: Lab, tmp_path: P
     finally:
         lab.thaw("pg2")
         lab.thaw("pg3")
-    assert drill.returncode == ExitCode.DRILL_FAILED, said
+    assert drill.returncode == ExitCode.INTERRUPTED, said
     assert "Traceback" not in said
     assert lab.is_running("pg1")
     assert lab.state.prober is None

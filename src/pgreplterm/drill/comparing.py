@@ -27,8 +27,6 @@ class Comparing:
         self.checks: tuple[Check, ...] = ()
         self._procedure = procedure
         self._load: Plan | None = None
-        known, _ = record.readable(procedure.scene.lab.directory)
-        self._faults = frozenset(each.number for each in known)
 
     def step(self) -> Step:
         """To be done after the drill's own steps."""
@@ -56,7 +54,7 @@ class Comparing:
                 journals=journals,
                 lost=lost,
                 stopped=frozenset(self._procedure.leaves_stopped),
-                faults=self._faults,
+                faults=frozenset(each.number for each in record.readable(stage.lab.directory)[0]),
             ),
         )
         if self._load is not None:

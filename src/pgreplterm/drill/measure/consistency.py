@@ -34,7 +34,7 @@ class Extent:
     """What is compared. lost are ids by client that were measured as lost: they must be missing on every node alike.
 
     slots are the names of slots that a run was meant to leave, stopped the nodes, faults the numbers of faults that
-    stood before it.
+    others have injected.
     """
 
     journals: tuple[Path, ...] = ()
@@ -129,8 +129,8 @@ def _faults(lab: Lab, before: Collection[int]) -> Check:
     left, complaints = record.readable(lab.directory)
     words = [f"{each.fault} at {each.order.target}" for each in left if each.number not in before] + list(complaints)
     stood = [f"{each.fault} at {each.order.target}" for each in left if each.number in before]
-    note = f"; {', '.join(stood)} stood before" if stood else ""
-    evidence = (", ".join(words) or ("none is new" if stood else "none recorded")) + note
+    note = f"; {', '.join(stood)} stands, of which this run is not the cause" if stood else ""
+    evidence = (", ".join(words) or ("none by this run" if stood else "none recorded")) + note
     return Check("no fault is left", _must(not words), evidence, "heal it" if words else "")
 
 
