@@ -14,7 +14,7 @@ demo: $(VENV)/run.done
 # Most tests wait for servers: three processes share them out, file by file. JOBS=0 runs all in one.
 JOBS ?= 3
 test: $(VENV)/dev.done
-	$(BIN)/pytest -n $(JOBS) --dist loadgroup $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 bench: $(VENV)/dev.done
 	$(BIN)/pytest tests/bench --benchmark-only --benchmark-columns=min,median,max,rounds --benchmark-sort=name -s $(ARGS)

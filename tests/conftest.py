@@ -16,18 +16,6 @@ from pgreplterm.lab.lab import Lab, LabSpec, up
 from pgreplterm.lab.places import ENVIRONMENT_VARIABLE, SHARED_MEMORY
 from tests.docker.engines import require_engine
 
-ALONE = "alone"
-"""Marks tests that need nothing of their file's others, and take long: any process may take each of them."""
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Several processes share the tests file by file, because labs are a module's; those marked alone one by one."""
-    for item in items:
-        group = item.nodeid if item.get_closest_marker(ALONE) else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group.replace("@", "_")))
-
-
 MakeLab = Callable[..., Lab]
 
 # A suite started in the background inherits an ignored SIGINT, and so would every program it interrupts.

@@ -115,6 +115,33 @@ def test_a_killed_command_or_terminal_costs_nothing(standing_lab: Lab, tmp_path:
         print(told, flush=True)
 
 
+@pytest.mark.skipif(not THOROUGH, reason="PGREPLTERM_THOROUGH=1 runs it")
+@pytest.mark.parametrize("kind", list(FEW))
+def test_a_killed_screen_costs_nothing(standing_lab: Lab, tmp_path: Path, kind: str) -> None:
+    lab, base = standing_lab, tmp_path / "pgreplterm" / "runs"
+    lab.set_synchronous("")
+    base.mkdir(parents=True)
+    for step in steps_of(lab, kind):
+        told = f"{kind}, its screen killed in {step!r}"
+        was, before, probes, known = primary(lab), timeline_of(lab), lab.state.probes, set(runs(base))
+        with Terminal(command("watch", "--lab", lab.name), env={"XDG_STATE_HOME": str(tmp_path)}) as screen:
+            screen.wait_for(f"{len(lab.nodes)}/{len(lab.nodes)} up")
+            screen.press("D")
+            screen.wait_for("switchover")
+            screen.press("\r" if kind == "failover" else "j\r")
+            screen.wait_for("Checks: ")
+            screen.press("\r")
+            screen.wait_for(f"Type the lab's name, {lab.name}")
+            screen.press(lab.name + "\r")
+            run = _new_run(base, known)
+            await_event(run, starts(step))
+            screen.process.kill()
+            screen.wait_exit()
+            assert await_end(run)["report"]["outcome"] == "passed", told
+        _assert_healed(lab, run, was, before, probes, told, "")
+        print(told, flush=True)
+
+
 def _new_run(base: Path, known: set[Run]) -> Run:
     assert wait_until(lambda: any(run.journal.exists() for run in set(runs(base)) - known), 60, 0.01)
     (run,) = set(runs(base)) - known

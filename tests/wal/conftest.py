@@ -9,10 +9,10 @@ import pytest
 
 from . import corpus as making
 from .corpus import Corpus
-from .servers import MAJORS, scratch_folder
+from .servers import EDGES, MAJORS, scratch_folder
 
-CORPORA = [(major, segment_mb) for major in MAJORS for segment_mb in (16, 1)]
-SMALL_CORPORA = [(major, 1) for major in MAJORS]
+CORPORA = [*((major, 16) for major in MAJORS), *((major, 1) for major in EDGES)]
+SMALL_CORPORA = [(major, 1) for major in EDGES]
 
 
 def corpus_name(params: tuple[int, int]) -> str:

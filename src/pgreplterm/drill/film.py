@@ -6,6 +6,7 @@ Must not: sample (the drill's own watch does), or know the steps.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -13,11 +14,12 @@ from typing import Any
 
 from pgreplterm.cluster.model import ClusterSnapshot
 from pgreplterm.cluster.words import printable
+from pgreplterm.drill.narration import narration
 from pgreplterm.errors import PgReplTermError
 from pgreplterm.recording.writer import Writer
 
-INTERVAL = 0.1
-"""Seconds between samples while something runs."""
+INTERVAL = 0.08
+"""Seconds between samples while something runs: with a late tick now and then it is still ten in a second."""
 
 
 class Film:
@@ -39,6 +41,8 @@ class Film:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        end = "the drill is done" if error is None else f"the drill failed: {error or type(error).__name__}"
+        self.mark(end, time.time())
         self.close()
 
     @property
@@ -64,9 +68,7 @@ class Film:
 
     def hear(self, event: Mapping[str, Any]) -> None:
         """Mark what a line of the journal tells, if it tells anything to somebody who looks on."""
-        from pgreplterm.drill.narration import last_words, narration
-
-        self.mark(narration(event) or last_words(event), event["t"])
+        self.mark(narration(event), event["t"])
 
     def event(self) -> dict[str, Any]:
         """What the journal says of it."""

@@ -27,10 +27,3 @@ def narration(event: Mapping[str, Any]) -> str | None:
 
 def _named(event: Mapping[str, Any]) -> str:
     return f"{event['part']}: {event['step']}" if event.get("part") else str(event["step"])
-
-
-def last_words(event: Mapping[str, Any]) -> str | None:
-    """How it ended; None for an event that is no end."""
-    if event["event"] == "failed":
-        return f"the drill failed: {event['detail']}"
-    return "the drill is done" if event["event"] == "done" else None

@@ -7,7 +7,7 @@ outlives a terminal (``engine``).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from pgreplterm.cluster.model import ClusterSnapshot
@@ -35,6 +35,8 @@ from pgreplterm.lab.errors import NoSuchLab
 from pgreplterm.lab.lab import Lab
 
 Tell = Callable[[dict[str, Any]], None]
+_SEEN_WITHIN = 5.0
+"""Seconds after it was taken back in which the watch may see the primary again."""
 
 
 def run(request: Request, run: Run, tell: Tell = lambda _: None, control: Control | None = None) -> Report:
@@ -109,6 +111,8 @@ def taken_back_on_failure(stage: Stage, journal: Journal) -> Iterator[None]:
             take_back(
                 stage.lab, journal, lambda line: journal.write("observation", step="heal", detail=line), stage.kept
             )
+            with suppress(DrillFailed):  # so that the recording does not end before the cluster is back
+                stage.until(lambda now: len(now.primaries) == 1, "a primary", _SEEN_WITHIN)
         except PgReplTermError as second:
             journal.write("not_whole", detail=str(second))
             raise DrillFailed(

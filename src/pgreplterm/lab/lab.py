@@ -11,7 +11,6 @@ its own; each call reads the lab's files, because another process may have chang
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -23,8 +22,6 @@ from pgreplterm.lab import (
     build,
     conninfo,
     demolish,
-    helpers,
-    journal,
     links,
     membership,
     places,
@@ -37,12 +34,8 @@ from pgreplterm.lab import (
 from pgreplterm.lab.backend import require_running
 from pgreplterm.lab.backups import Backup
 from pgreplterm.lab.build import LabSpec, Narrate
-from pgreplterm.lab.conninfo import Way
 from pgreplterm.lab.errors import LabError, NoSuchLab, StateDamaged
-from pgreplterm.lab.fates import Read
 from pgreplterm.lab.links import Edge
-from pgreplterm.lab.load.plan import Plan
-from pgreplterm.lab.load.progress import LoadStatus
 from pgreplterm.lab.recovering import Recovered
 from pgreplterm.lab.recovery_target import Target
 from pgreplterm.lab.shape.plan import LabPlan, NodePlan
@@ -50,6 +43,7 @@ from pgreplterm.lab.shape.recorded import plan_of
 from pgreplterm.lab.site import Site, update
 from pgreplterm.lab.state import LabState, NodeRecord
 from pgreplterm.lab.surgery import Rewound
+from pgreplterm.lab.traffic import Traffic
 
 if TYPE_CHECKING:
     import psycopg
@@ -89,7 +83,7 @@ def remove(name: str) -> None:
         demolish.take_down(directory)
 
 
-class Lab:
+class Lab(Traffic):
     """One existing lab. Node arguments are node names; a wrong one raises LabError naming the right ones."""
 
     def __init__(self, site: Site) -> None:
@@ -331,64 +325,6 @@ class Lab:
         if upstream is None:
             raise LabError(f"{node} follows nobody")
         build.await_streaming(self._site, upstream, {node})
-
-    @property
-    def application_dsn(self) -> str:
-        """What an application would be given: every node, and libpq finds the one that takes writes."""
-        return conninfo.application_dsn([node.port for node in self.nodes], self._site.passfile)
-
-    def start_load(self, rate: float = 200.0, plan: Plan | None = None) -> None:
-        """Write rate rows a second on whichever node is primary, or what the plan says, until stop_load().
-
-        Returns when a row was acknowledged. Raises LabError when none is.
-        """
-        with state.transaction(self.directory):
-            helpers.start_load(self._site, plan or Plan(rate=rate))
-
-    def stop_load(self) -> None:
-        """End the load; nothing happens when there is none."""
-        with state.transaction(self.directory):
-            helpers.stop_load(self._site)
-
-    def load_status(self) -> LoadStatus | None:
-        """What the load said last, also of one that has ended; None when there was none."""
-        return helpers.load_status(self._site)
-
-    def start_prober(self, interval: float = 0.004) -> Path:
-        """Write an id every interval seconds and journal what became of it; the path of the journal.
-
-        Returns when the first id was acknowledged. Raises LabError when none is.
-        """
-        return self.start_probers(1, interval)[0]
-
-    def start_probers(self, clients: int, interval: float = 0.004, way: Way = Way.QUICK) -> tuple[Path, ...]:
-        """The same with several clients at once, one journal each."""
-        with state.transaction(self.directory):
-            return helpers.start_probers(self._site, clients, interval, way)
-
-    def stop_prober(self) -> Path | None:
-        """End the prober after its current attempt; the path of its journal, None when there was no prober."""
-        return next(iter(self.stop_probers()), None)
-
-    def stop_probers(self) -> tuple[Path, ...]:
-        """End all of them; the paths of their journals."""
-        with state.transaction(self.directory):
-            return helpers.stop_probers(self._site)
-
-    def read_probes(self, node: str, client: int) -> Read:
-        """The ids of one prober that a node holds, from the table itself: a damaged index hides nothing.
-
-        Ask a new primary only after its recovery has ended.
-        """
-        began = time.monotonic()
-        with self._site.connect(self.state.node(node)) as link:
-            link.execute("SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off")
-            found = link.execute(f"SELECT id FROM {journal.TABLE} WHERE client = %s", (client,)).fetchall()
-        return Read(node, began, tuple(row[0] for row in found))
-
-    def probe_ids(self, node: str, client: int) -> frozenset[int]:
-        """The same as a set."""
-        return frozenset(self.read_probes(node, client).ids)
 
     def down(self) -> None:
         """Remove the lab: every process, segment and file."""

@@ -24,7 +24,7 @@ from pgreplterm.wal.lsn import LSN
 # Seconds. A frozen server is called silent after this long, or after two ticks if those are longer.
 SHORTEST_TIMEOUT = 1.0
 CLOSE_WITHIN = 0.4
-SHORTEST_INTERVAL = 0.1
+SHORTEST_INTERVAL = 0.05
 # How long a tick waits for slow nodes before the snapshot is made without their news, and for each node that must be
 # read. Never more than half the tick.
 LONGEST_PATIENCE = 0.25
@@ -45,7 +45,7 @@ class Sampler:
     """
 
     def __init__(self, targets: Sequence[Target], interval: float = 1.0, discover: bool = False) -> None:
-        """interval is the tick in seconds, at least 0.1. discover: watch the neighbours of targets, too."""
+        """interval is the tick in seconds, at least 0.05. discover: watch the neighbours of targets, too."""
         self.interval = max(SHORTEST_INTERVAL, interval)
         self._nodes = [Watched(target) for target in targets]
         self._discovery = Discovery(targets) if discover else None

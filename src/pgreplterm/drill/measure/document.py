@@ -26,7 +26,7 @@ A figure has a key, which is a contract; a capital word in it stands for a name 
 pg2 off" is `cut_pg2_off`. Bytes are bytes, times seconds. **A figure that was not measured has no value; it is never
 0**, and `how` says why.
 
-Everything that changes over time is looked at ten times a second, by the same sampler as in `pgreplterm watch`; each
+Everything that changes over time is looked at more than ten times a second, by the sampler of `pgreplterm watch`; each
 peak says how many looks are behind it, how often that was, and how many of them saw nothing. Clients journal every
 write with their own clock ([docs/load.md](load.md), [docs/lab.md](lab.md)).
 

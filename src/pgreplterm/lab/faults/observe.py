@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pgreplterm.cluster.connecting.connect import Target, named_target
-from pgreplterm.cluster.sampling.sampler import SHORTEST_INTERVAL, Sampler
+from pgreplterm.cluster.sampling.sampler import Sampler
 from pgreplterm.lab.faults.registry import find
 
 if TYPE_CHECKING:
     from pgreplterm.lab.faults.record import Record
     from pgreplterm.lab.lab import Lab
+
+
+INTERVAL = 0.1
+"""Seconds between two looks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ def observe(lab: Lab, record: Record, within: float) -> Sight | None:
 async def _observe(lab: Lab, record: Record, within: float) -> Sight | None:
     fault = find(record.fault)
     deadline = time.monotonic() + within
-    async with Sampler(targets(lab), SHORTEST_INTERVAL) as sampler:
+    async with Sampler(targets(lab), INTERVAL) as sampler:
         async for snapshot in sampler.snapshots():
             evidence = fault.observed(snapshot, record.order, record.undo)
             if evidence is not None:

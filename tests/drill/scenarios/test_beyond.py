@@ -1,0 +1,15 @@
+"""Beyond the course, one half."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pgreplterm.lab.backend import Kind as Backend
+from tests.drill.scenarios.playing import BEYOND, each, play
+
+
+@each(BEYOND[::2])
+def test_local(path: Path, lab_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    play(path, Backend.LOCAL, tmp_path, monkeypatch)
