@@ -50,12 +50,12 @@ def by_distance(lab: Lab, primary: str) -> list[str]:
 def _goes_on(lab: Lab, name: str, primary: str, narrate: Narrate) -> bool:
     """Have a standby follow whom it ought to with the WAL it has; whether it does.
 
-    Also one that seems to: whoever was killed may have recorded its upstream and not have told the server.
+    Also one that seems to: whoever was killed may have recorded its upstream and not have told the server. One that
+    followed somebody else is judged by its files first: with WAL past the fork it would seem to stream for ever.
     """
-    follows = _leads_to(lab, name, primary)
-    if not follows and not lab.is_running(name):
+    if not _leads_to(lab, name, primary):
         return False
-    upstream = lab.state.node(name).upstream if follows else primary
+    upstream = lab.state.node(name).upstream
     assert upstream is not None
     try:
         if not lab.is_running(name):
@@ -65,8 +65,6 @@ def _goes_on(lab: Lab, name: str, primary: str, narrate: Narrate) -> bool:
     except LabError as error:
         narrate(f"{name} cannot follow {upstream} as it is: {error}")
         return False
-    if not follows:
-        narrate(f"{name} follows {primary}")
     return True
 
 
