@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pgreplterm.lab import ports
 from pgreplterm.lab.backend import Kind
 from pgreplterm.lab.lab import Lab, LabSpec, up
 from pgreplterm.lab.places import ENVIRONMENT_VARIABLE, SHARED_MEMORY
@@ -22,6 +23,15 @@ MakeLab = Callable[..., Lab]
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _numbers = itertools.count(1)
+
+
+def _ports_of_worker() -> str:
+    """A range of its own for each process of a parallel run: none may take the port of another's stopped node."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
+    return f"{15000 + number * 2000}-{16999 + number * 2000}"
+
+
+os.environ[ports.ENVIRONMENT_VARIABLE] = _ports_of_worker()
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from pgreplterm.cluster.thresholds import PROFILES, Thresholds
 from pgreplterm.config.schema import KEYS
 from pgreplterm.config.template import reference, template
 from pgreplterm.errors import ExitCode
-from pgreplterm.toml_lines import lines_of
+from pgreplterm.toml_text import lines_of
 
 from .conftest import Command
 

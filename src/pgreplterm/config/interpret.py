@@ -5,12 +5,13 @@ Owns: what is wrong with a document, and the nearest key for one that does not e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from pgreplterm.config.schema import BY_NAME, DEFAULT_PROFILE, KEYS, PROFILES, THRESHOLDS
+from pgreplterm.toml_text import Keys
+from pgreplterm.unknown_name import unknown
 
-Keys = tuple[str, ...]
 Wrong = list[tuple[Keys, str]]
 
 
@@ -19,8 +20,8 @@ def interpret(document: Mapping[str, Any]) -> tuple[str | None, dict[str, dict[s
     wrong: Wrong = []
     for name in document:
         if name not in (PROFILES, DEFAULT_PROFILE):
-            where = f"; it belongs into a [{PROFILES}.NAME] table" if _is_known(name) else None
-            wrong.append(((name,), unknown("key", name, (PROFILES, DEFAULT_PROFILE), where)))
+            where = f"it belongs into a [{PROFILES}.NAME] table" if _is_known(name) else None
+            wrong.append(((name,), unknown("key", name, (PROFILES, DEFAULT_PROFILE), instead=where)))
     chosen, tables = document.get(DEFAULT_PROFILE), document.get(PROFILES, {})
     if chosen is not None and not isinstance(chosen, str):
         wrong.append(((DEFAULT_PROFILE,), "expected the name of a profile, found something else"))
@@ -59,24 +60,13 @@ def _take(values: dict[str, Any], keys: Keys, name: str, value: object, wrong: W
         inside = [one.last for one in KEYS if (one.name == one.last) == (len(keys) == 3)]
         table = f"[{'.'.join(keys[:-1])}]"
         elsewhere = next((one for one in KEYS if one.last == keys[-1]), None)
-        where = None if elsewhere is None else f"; it is {elsewhere.name!r} in [{PROFILES}.{keys[1]}]"
-        wrong.append((keys, unknown("key", keys[-1], inside, where, f" in {table}")))
+        where = None if elsewhere is None else f"it is {elsewhere.name!r} in [{PROFILES}.{keys[1]}]"
+        wrong.append((keys, unknown("key", keys[-1], inside, f" in {table}", where)))
         return
     try:
         values[name] = key.kind.read(value)
     except (ValueError, OverflowError):
         wrong.append((keys, f"{keys[-1]}: {key.kind.complaint(value)}"))
-
-
-def unknown(what: str, name: str, known: Iterable[str], where: str | None = None, inside: str = "") -> str:
-    """The sentence about a name that does not exist, with the nearest that does, or else all of them."""
-    from difflib import get_close_matches
-
-    known = list(known)
-    if where is None:
-        nearest = get_close_matches(name, known, n=1, cutoff=0.6)
-        where = f"; did you mean {nearest[0]!r}?" if nearest else f"; there are {', '.join(known)}"
-    return f"unknown {what} {name!r}{inside}{where}"
 
 
 def _is_known(name: str) -> bool:

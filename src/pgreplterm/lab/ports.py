@@ -3,18 +3,27 @@
 Owns: choosing free ones and holding them until their user starts. Must not: listen.
 
 They are taken below the ephemeral range of Linux and macOS: a stopped node keeps its port for life, and an
-outgoing connection of any program could take an ephemeral one meanwhile.
+outgoing connection of any program could take an ephemeral one meanwhile. For the same reason none is taken that
+another lab of this user has written down.
 """
 
 from __future__ import annotations
 
+import os
 import random
+import re
 import socket
+from collections.abc import Iterator
+from contextlib import suppress
 
+from pgreplterm.lab import links, places, process, state
 from pgreplterm.lab.conninfo import HOST
 from pgreplterm.lab.errors import LabError
 
-FIRST, LAST = 15000, 31999
+ENVIRONMENT_VARIABLE = "PGREPLTERM_LAB_PORTS"
+DEFAULT_RANGE = "15000-31999"
+
+_LETS_GO_WITHIN = 2.0  # seconds: a server that was killed holds its port until its last child is gone
 
 
 class Reservation:
@@ -23,14 +32,20 @@ class Reservation:
     def __init__(self, count: int) -> None:
         """Reserve count ports. Raises LabError when that many are not free."""
         self._sockets: list[socket.socket] = []
-        start = random.randrange(LAST - FIRST)
-        for step in range(LAST - FIRST + 1):
+        usable = chosen_range()
+        taken = frozenset(_of_labs())
+        start = random.randrange(len(usable))
+        for step in range(len(usable)):
             if len(self._sockets) == count:
                 break
-            self._try(FIRST + (start + step) % (LAST - FIRST + 1))
+            port = usable[(start + step) % len(usable)]
+            if port not in taken:
+                self._try(port)
         if len(self._sockets) < count:
             self.release()
-            raise LabError(f"a lab needs {count} free ports between {FIRST} and {LAST} on {HOST}: there are fewer")
+            raise LabError(
+                f"a lab needs {count} free ports between {usable[0]} and {usable[-1]} on {HOST}: there are fewer"
+            )
 
     @property
     def ports(self) -> list[int]:
@@ -62,3 +77,30 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
         return True
+
+
+def becomes_free(port: int) -> bool:
+    """is_free, for a port whose server may have ended a moment ago."""
+    return process.wait_until(lambda: is_free(port), _LETS_GO_WITHIN)
+
+
+def chosen_range() -> range:
+    """The ports that labs may use. Raises LabError when $PGREPLTERM_LAB_PORTS names none."""
+    text = os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_RANGE
+    said = re.fullmatch(r"\s*(\d{1,5})\s*-\s*(\d{1,5})\s*", text)
+    first, last = (int(said[1]), int(said[2])) if said else (0, 0)
+    if not 1024 <= first <= last <= 65535:
+        raise LabError(
+            f"{ENVIRONMENT_VARIABLE}: expected the first and the last port a lab may use, such as {DEFAULT_RANGE}, "
+            f"from 1024 to 65535; found {text!r}"
+        )
+    return range(first, last + 1)
+
+
+def _of_labs() -> Iterator[int]:
+    """The ports that this user's labs have written down, running or not."""
+    for directory in places.directories():
+        with suppress(LabError):  # half-built or damaged
+            yield from (node.port for node in state.read(directory).nodes)
+        with suppress(LabError):
+            yield from (edge.listen for edge in links.read(directory).edges)

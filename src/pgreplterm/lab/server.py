@@ -108,7 +108,7 @@ def start(backend: Backend, nodes: Sequence[NodeRecord]) -> Iterator[NodeRecord]
     Raises LabError when a port is taken, or somebody else's processes are in a data directory.
     """
     for node in nodes:
-        if not ports.is_free(node.port):
+        if not ports.becomes_free(node.port):
             raise LabError(f"port {node.port} of {node.name} is taken by another program: end that one and start again")
         _clear_stale_lock(node)
     return backend.launch(nodes)

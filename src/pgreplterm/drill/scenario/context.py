@@ -8,8 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pgreplterm.drill.scenario.errors import Keys, SchemaError, unknown
+from pgreplterm.drill.scenario.errors import SchemaError
 from pgreplterm.lab.shape.plan import LabPlan
+from pgreplterm.toml_text import Keys
+from pgreplterm.unknown_name import unknown
 
 if TYPE_CHECKING:
     from pgreplterm.drill.measure.measure import Measure

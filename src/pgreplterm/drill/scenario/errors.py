@@ -5,14 +5,9 @@ Owns: those errors, and where in the file they are. Must not: read one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from difflib import get_close_matches
-
 from pgreplterm.cluster.words import printable
 from pgreplterm.errors import PgReplTermError
-
-Keys = tuple[str, ...]
-"""A path in the file: ("step", "2", "at") is the key ``at`` of the third [[step]]."""
+from pgreplterm.toml_text import Keys
 
 
 class SchemaError(PgReplTermError):
@@ -26,14 +21,6 @@ class SchemaError(PgReplTermError):
 
 class ScenarioFileError(PgReplTermError):
     """A file that holds no scenario, with FILE:LINE where there is one."""
-
-
-def unknown(what: str, name: object, known: Iterable[str], inside: str = "") -> str:
-    """The sentence about a name that does not exist, with the nearest that does, or else all of them."""
-    known = list(known)
-    nearest = get_close_matches(str(name), known, n=1, cutoff=0.6)
-    rest = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(known) or 'none'}"
-    return f"unknown {what} {printable(str(name))!r}{inside}; {rest}"
 
 
 def shown(value: object) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pgreplterm.drill.figures import Figure, FigureValue
 from pgreplterm.drill.report.model import Expectation
-from pgreplterm.drill.scenario.errors import Keys, SchemaError
+from pgreplterm.drill.scenario.errors import SchemaError
 from pgreplterm.drill.scenario.keys import (
     FIGURE,
     FIGURE_NAME,
@@ -27,6 +27,7 @@ from pgreplterm.drill.scenario.keys import (
     number,
 )  # fmt: skip
 from pgreplterm.drill.scenario.model import Comparison, Expect
+from pgreplterm.toml_text import Keys
 
 _NUMBER = either(number(float("-inf")), FIGURE)
 _NUMBER = Kind("a number, or the key of another figure", _NUMBER.read)

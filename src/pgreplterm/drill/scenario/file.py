@@ -6,7 +6,6 @@ Owns: reading it whole, and the line of what is wrong. Must not: run anything, o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 from pgreplterm.cluster.words import printable
 from pgreplterm.drill.measure import registry
 from pgreplterm.drill.scenario.context import Context
-from pgreplterm.drill.scenario.errors import Keys, ScenarioFileError, SchemaError, shown, unknown
+from pgreplterm.drill.scenario.errors import ScenarioFileError, SchemaError, shown
 from pgreplterm.drill.scenario.expectation import EXPECT_KEYS, expect_of
 from pgreplterm.drill.scenario.keys import TABLE, read_table
 from pgreplterm.drill.scenario.lab_table import read_lab
@@ -22,49 +21,31 @@ from pgreplterm.drill.scenario.model import Expect, Level, Scenario, ScenarioSte
 from pgreplterm.drill.scenario.schema import HEAD_KEYS, STEP_KEYS, TABLES
 from pgreplterm.drill.scenario.verbs import BY_WORD
 from pgreplterm.drill.scenario.verbs.traffic import read_clients, read_load
-from pgreplterm.toml_lines import lines_of
-
-LARGEST = 1 << 20
+from pgreplterm.toml_text import Keys, TomlError, TomlText, parse_toml, read_toml
+from pgreplterm.unknown_name import unknown
 
 
 def read_scenario(path: Path) -> Scenario:
     """The scenario in that file, checked. Raises ScenarioFileError."""
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-        text = content.decode()
-    except OSError as error:
-        raise ScenarioFileError(f"the scenario {path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ScenarioFileError(f"{path}: expected UTF-8, found something else at byte {error.start}") from None
-    if len(content) > LARGEST:
-        raise ScenarioFileError(f"{path}: expected a scenario of at most {LARGEST} bytes, found more")
-    return read_text(text, path)
+        return _checked(read_toml(path, "scenario"), path)
+    except TomlError as error:
+        raise ScenarioFileError(str(error)) from None
 
 
 def read_text(text: str, path: Path) -> Scenario:
     """The scenario that a text describes, checked; path is what to call it. Raises ScenarioFileError."""
-    import tomllib
+    try:
+        return _checked(parse_toml(text, str(path)), path)
+    except TomlError as error:
+        raise ScenarioFileError(str(error)) from None
 
+
+def _checked(toml: TomlText, path: Path) -> Scenario:
     try:
-        document = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        said = re.fullmatch(r"(.*?) \(at (?:line (\d+), column \d+|end of document)\)", str(error))
-        line = int(said[2]) if said and said[2] else text.count("\n") + 1
-        reason = (said[1] if said else "it cannot be read").lower()
-        raise ScenarioFileError(f"{path}:{line}: expected TOML: {reason}") from None
-    try:
-        return _scenario(document, path)
+        return _scenario(toml.document, path)
     except SchemaError as error:
-        raise ScenarioFileError(f"{_place(lines_of(text), path, error.keys)}: {error}") from None
-
-
-def _place(lines: Mapping[Keys, int], path: Path, keys: Keys) -> str:
-    dotted = tuple(part for key in keys for part in key.split("."))  # a.b is a table to TOML unless in quotes
-    for known in (keys, dotted):
-        if known in lines:
-            return f"{path}:{lines[known]}"
-    return _place(lines, path, keys[:-1]) if keys else str(path)  # what is missing has no line: that of its table
+        raise ScenarioFileError(f"{toml.place(error.keys)}: {error}") from None
 
 
 def _scenario(document: Mapping[str, Any], path: Path) -> Scenario:

@@ -12,7 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pgreplterm.drill.scenario.errors import Keys, SchemaError, shown, unknown
+from pgreplterm.drill.scenario.errors import SchemaError, shown
+from pgreplterm.toml_text import Keys
+from pgreplterm.unknown_name import unknown
 
 FIGURE_NAME = re.compile(r"[a-z][a-z0-9_]*(:[^:\x00-\x1f\x7f]+)*\Z")
 """A figure's key: snake_case, and after a colon the node, or the stage, or whatever it is of."""

@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from pgreplterm.drill.scenario.errors import SchemaError, shown, unknown
+from pgreplterm.drill.scenario.errors import SchemaError, shown
 from pgreplterm.lab.shape.check import checked
 from pgreplterm.lab.shape.errors import PlanError, ShapeError
 from pgreplterm.lab.shape.lab_file import LAB_KEYS, plan_of
 from pgreplterm.lab.shape.plan import LabPlan, NodePlan
 from pgreplterm.lab.shape.tree import read_shape
+from pgreplterm.unknown_name import unknown
 
 _NOT_OF_A_LAB = {
     "name": "a run names its lab with --lab",

@@ -7,8 +7,9 @@ server says what is wrong with those.
 from __future__ import annotations
 
 from pgreplterm.lab.config import DEFAULTS
-from pgreplterm.lab.shape.errors import Keys, PlanError
+from pgreplterm.lab.shape.errors import PlanError
 from pgreplterm.lab.shape.plan import LabPlan, NodePlan
+from pgreplterm.toml_text import Keys
 
 _AT_INITDB = {
     "max_connections": 100,

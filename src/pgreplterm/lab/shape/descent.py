@@ -5,8 +5,9 @@ Owns: unknown upstreams, primaries too many or too few, and circles. Must not: j
 
 from __future__ import annotations
 
-from pgreplterm.lab.shape.errors import PlanError, unknown
+from pgreplterm.lab.shape.errors import PlanError
 from pgreplterm.lab.shape.plan import LabPlan
+from pgreplterm.unknown_name import unknown
 
 
 def check(plan: LabPlan) -> None:

@@ -14,13 +14,12 @@ from typing import Any
 from pgreplterm.cluster.words import printable
 from pgreplterm.lab.errors import LabError
 from pgreplterm.lab.shape.check import checked
-from pgreplterm.lab.shape.errors import Keys, PlanError, unknown
+from pgreplterm.lab.shape.errors import PlanError
 from pgreplterm.lab.shape.plan import DEFAULT_SEGMENT, LabPlan, NodePlan
-from pgreplterm.toml_lines import lines_of
+from pgreplterm.toml_text import Keys, TomlError, TomlText, parse_toml, read_toml
+from pgreplterm.unknown_name import unknown
 
 BACKENDS = ("local", "docker")
-LARGEST = 1 << 20
-"""Bytes; a file above that is no description of twelve servers."""
 
 _SEGMENT = re.compile(r"(\d{1,6})\s*(MB|GB)\Z")
 LAB_KEYS = (
@@ -36,33 +35,17 @@ class LabFileError(LabError):
 def read_lab_file(path: Path) -> LabPlan:
     """The plan in that file, checked. Raises LabFileError."""
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-        text = content.decode()
-    except OSError as error:
-        raise LabFileError(f"the lab file {path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise LabFileError(f"{path}: expected UTF-8, found something else at byte {error.start}") from None
-    if len(content) > LARGEST:
-        raise LabFileError(f"{path}: expected a lab file of at most {LARGEST} bytes, found more")
-    return read_text(text, str(path))
+        return _checked(read_toml(path, "lab file"))
+    except TomlError as error:
+        raise LabFileError(str(error)) from None
 
 
 def read_text(text: str, source: str) -> LabPlan:
     """The plan that a text describes, checked; source is what to call it. Raises LabFileError."""
-    import tomllib
-
     try:
-        document = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        said = re.fullmatch(r"(.*?) \(at (?:line (\d+), column \d+|end of document)\)", str(error))
-        line = int(said[2]) if said and said[2] else text.count("\n") + 1
-        reason = (said[1] if said else "it cannot be read").lower()
-        raise LabFileError(f"{source}:{line}: expected TOML: {reason}") from None
-    try:
-        return checked(_plan(document))
-    except PlanError as error:
-        raise LabFileError(f"{_place(text, source, error.keys)}: {error}") from None
+        return _checked(parse_toml(text, source))
+    except TomlError as error:
+        raise LabFileError(str(error)) from None
 
 
 def plan_of(document: Mapping[str, Any]) -> LabPlan:
@@ -70,13 +53,11 @@ def plan_of(document: Mapping[str, Any]) -> LabPlan:
     return _plan(document)
 
 
-def _place(text: str, source: str, keys: Keys) -> str:
-    line_of = lines_of(text)
-    dotted = tuple(part for key in keys for part in key.split("."))  # a.b is a table to TOML unless in quotes
-    for known in (keys, dotted):
-        if known in line_of:
-            return f"{source}:{line_of[known]}"
-    return _place(text, source, keys[:-1]) if keys else source  # what is missing has no line: that of its table
+def _checked(toml: TomlText) -> LabPlan:
+    try:
+        return checked(_plan(toml.document))
+    except PlanError as error:
+        raise LabFileError(f"{toml.place(error.keys)}: {error}") from None
 
 
 def _plan(document: Mapping[str, Any]) -> LabPlan:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from pgreplterm.lab.shape.errors import PlanError, unknown
+from pgreplterm.lab.shape.errors import PlanError
+from pgreplterm.unknown_name import unknown
 
 if TYPE_CHECKING:
     from pgreplterm.lab.shape.plan import LabPlan

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pgreplterm.drill.scenario.context import Context
-from pgreplterm.drill.scenario.errors import SchemaError, unknown
+from pgreplterm.drill.scenario.errors import SchemaError
 from pgreplterm.drill.scenario.keys import TEXT, TEXTS, Key
 from pgreplterm.drill.scenario.session import Session
 from pgreplterm.drill.scenario.verbs.verb import Verb
+from pgreplterm.unknown_name import unknown
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,11 @@ from typing import Any, ClassVar
 from pgreplterm.drill import procedures
 from pgreplterm.drill.procedure import Procedure, Scene
 from pgreplterm.drill.scenario.context import CANDIDATE, PRIMARY, Context
-from pgreplterm.drill.scenario.errors import SchemaError, shown, unknown
+from pgreplterm.drill.scenario.errors import SchemaError, shown
 from pgreplterm.drill.scenario.keys import LINE, TABLE, WORD, Key
 from pgreplterm.drill.scenario.session import Session
 from pgreplterm.drill.scenario.verbs.verb import Verb
+from pgreplterm.unknown_name import unknown
 
 _MAKES_A_NODE = ("add-standby", "add-cascade", "pitr")
 _NODES = ("node", "upstream", "source", "candidate")

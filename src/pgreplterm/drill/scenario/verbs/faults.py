@@ -12,13 +12,14 @@ from typing import Any, ClassVar
 from pgreplterm.drill import undo as undos
 from pgreplterm.drill.procedure import Undo
 from pgreplterm.drill.scenario.context import ALL, Context
-from pgreplterm.drill.scenario.errors import SchemaError, shown, unknown
+from pgreplterm.drill.scenario.errors import SchemaError, shown
 from pgreplterm.drill.scenario.keys import LINE, NODE, TABLE, Key
 from pgreplterm.drill.scenario.session import Session
 from pgreplterm.drill.scenario.verbs.verb import Verb
 from pgreplterm.errors import DrillFailed
 from pgreplterm.lab.faults import engine, registry
 from pgreplterm.lab.faults.fault import Aim
+from pgreplterm.unknown_name import unknown
 
 
 @dataclass(frozen=True, slots=True)

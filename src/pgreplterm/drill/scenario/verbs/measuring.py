@@ -15,11 +15,13 @@ from pgreplterm.drill.measure.measure import Measure
 from pgreplterm.drill.measure.options import checked
 from pgreplterm.drill.report.words import figure_in_words
 from pgreplterm.drill.scenario.context import ALL, MOMENTS, PRIMARY, STANDBYS, Context
-from pgreplterm.drill.scenario.errors import Keys, SchemaError, unknown
+from pgreplterm.drill.scenario.errors import SchemaError
 from pgreplterm.drill.scenario.keys import LINE, TABLE, WORD, Key
 from pgreplterm.drill.scenario.session import Session
 from pgreplterm.drill.scenario.verbs.verb import Verb
 from pgreplterm.errors import PgReplTermError
+from pgreplterm.toml_text import Keys
+from pgreplterm.unknown_name import unknown
 
 _TOLD = 4
 """Figures told at once; the report has them all."""

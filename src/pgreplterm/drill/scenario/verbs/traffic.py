@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from pgreplterm.drill import undo as undos
 from pgreplterm.drill.procedure import Undo
 from pgreplterm.drill.scenario.context import Context
-from pgreplterm.drill.scenario.errors import Keys, SchemaError, unknown
+from pgreplterm.drill.scenario.errors import SchemaError
 from pgreplterm.drill.scenario.keys import TABLE, TINY, Key, Kind, either, number, one_of, read_table
 from pgreplterm.drill.scenario.model import ClientsPlan
 from pgreplterm.drill.scenario.session import Session
@@ -21,6 +21,8 @@ from pgreplterm.errors import PgReplTermError
 from pgreplterm.lab.conninfo import Way
 from pgreplterm.lab.load.plan import DEFAULT_RATE, EVERY_NODE, MOST_CLIENTS, Plan
 from pgreplterm.lab.load.plan import Kind as LoadKind
+from pgreplterm.toml_text import Keys
+from pgreplterm.unknown_name import unknown
 
 STOP = "stop"
 

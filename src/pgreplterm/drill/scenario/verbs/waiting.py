@@ -14,11 +14,12 @@ from pgreplterm.cluster.model import ClusterSnapshot
 from pgreplterm.drill.figures import Figure
 from pgreplterm.drill.scenario.conditions import BY_NAME, Condition, Evidence
 from pgreplterm.drill.scenario.context import Context
-from pgreplterm.drill.scenario.errors import SchemaError, shown, unknown
+from pgreplterm.drill.scenario.errors import SchemaError, shown
 from pgreplterm.drill.scenario.keys import FIGURE, LINE, NODE, NODES, TABLE, Key, number, one_of, read_table
 from pgreplterm.drill.scenario.session import Session
 from pgreplterm.drill.scenario.verbs.verb import Verb
 from pgreplterm.errors import DrillFailed
+from pgreplterm.unknown_name import unknown
 
 _LOOK = 0.05
 """Seconds between two questions to a server."""
