@@ -16,6 +16,7 @@ from pgreplterm.lab.backend import Kind
 from pgreplterm.lab.lab import Lab, LabSpec, up
 from pgreplterm.lab.places import ENVIRONMENT_VARIABLE, SHARED_MEMORY
 from tests.docker.engines import require_engine
+from tests.wal import corpora
 
 MakeLab = Callable[..., Lab]
 
@@ -32,6 +33,18 @@ def _ports_of_worker() -> str:
 
 
 os.environ[ports.ENVIRONMENT_VARIABLE] = _ports_of_worker()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What all processes of a run share is begun by the one that starts the others."""
+    if not hasattr(config, "workerinput"):
+        corpora.begin()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """And ended by it."""
+    if not hasattr(config, "workerinput"):
+        corpora.end()
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ from tests.wal.builder import Wal, noop_of
 
 GB = 1 << 30
 DEADLINE = 60
-LONG = 4  # segments
+LONG = 3  # segments
 
 
 def _packed(pages: list[tuple[int, bytearray]], zeros: bytes, step: int) -> bytes:

@@ -23,7 +23,7 @@ from pgreplterm.cluster.connecting.resolve import Resolver
 from pgreplterm.lab.account import server_account
 from pgreplterm.lab.binaries import prepare
 from pgreplterm.lab.ports import Reservation
-from tests.wal.servers import MAJORS, require_bin, scratch_folder
+from tests.wal.servers import EDGES, require_bin, scratch_folder
 
 from .replicas import Node
 
@@ -70,7 +70,7 @@ class Pair:
         return done.stdout.strip() if done.returncode == 0 else None
 
 
-@pytest.fixture(scope="module", params=MAJORS, ids=lambda major: f"pg{major}")
+@pytest.fixture(scope="module", params=EDGES, ids=lambda major: f"pg{major}")
 def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
     with scratch_folder() as scratch, ExitStack() as stack:
         source = require_bin(request.param)

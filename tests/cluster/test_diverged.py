@@ -13,7 +13,7 @@ from pgreplterm.cluster.decoded.wal_range import wal_at
 from pgreplterm.errors import ExitCode
 from pgreplterm.wal.changes import changes
 from pgreplterm.wal.lsn import LSN
-from tests.wal.servers import MAJORS
+from tests.wal.servers import EDGES
 
 from .losing import Book, cut, document, kill, level, make_tables, present, promote, rows_by_table, told, write
 from .replicas import Cluster, Node, cluster
@@ -40,7 +40,7 @@ class Split:
         return self.book.all - present(self.new)
 
 
-@pytest.fixture(params=MAJORS, ids=lambda major: f"pg{major}")
+@pytest.fixture(params=EDGES, ids=lambda major: f"pg{major}")
 def split(request: pytest.FixtureRequest) -> Iterator[Split]:
     """20 commits before the promotion that the standby never got, and 7 after it; the new primary has its own since."""
     with cluster(request.param, {"pg1": None, "s1": "pg1"}) as made:

@@ -9,7 +9,7 @@ import pytest
 
 from pgreplterm.errors import ExitCode
 from pgreplterm.wal.lsn import LSN
-from tests.wal.servers import MAJORS
+from tests.wal.servers import EDGES
 
 from .losing import (
     TABLES,
@@ -30,7 +30,7 @@ from .losing import (
 from .replicas import Cluster, cluster
 
 
-@pytest.fixture(params=MAJORS, ids=lambda major: f"pg{major}")
+@pytest.fixture(params=EDGES, ids=lambda major: f"pg{major}")
 def trio(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A primary and two standbys that have everything, with two tables."""
     with cluster(request.param, {"pg1": None, "s1": "pg1", "s2": "pg1"}) as made:

@@ -10,7 +10,7 @@ import pytest
 from pgreplterm.cluster.model import ClusterSnapshot, NodeState, Slot
 from pgreplterm.cluster.verdict import Severity, verdict
 from pgreplterm.cluster.words import size
-from tests.wal.servers import MAJORS
+from tests.wal.servers import EDGES
 
 from . import naive
 from .naive import refutes
@@ -20,7 +20,7 @@ from .watching import states, until, watch
 SEGMENT = 16 << 20
 
 
-@pytest.fixture(params=MAJORS, ids=lambda major: f"pg{major}")
+@pytest.fixture(params=EDGES, ids=lambda major: f"pg{major}")
 def capped(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """s1 is gone, and its slot may hold back three segments."""
     with cluster(request.param, {"pg1": None, "s1": "pg1"}) as made:

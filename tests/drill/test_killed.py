@@ -39,8 +39,8 @@ from tests.drill.engines import (
 from tests.faults.harness import primary
 from tests.lab.commands import command
 from tests.tui.terminal import Terminal
+from tests.wal.servers import THOROUGH
 
-THOROUGH = os.environ.get("PGREPLTERM_THOROUGH") == "1"
 SEED = int(os.environ.get("PGREPLTERM_KILL_SEED", random.SystemRandom().randrange(1_000_000)))
 LATER = 0.4
 """Seconds: the longest pause between the beginning of a step and the second kill in it."""

@@ -29,7 +29,7 @@ _SLOTS = "SELECT slot_name, slot_type, active, wal_status IN ('reserved', 'exten
 _SETTINGS = "SELECT name, setting FROM pg_settings WHERE context <> 'internal' AND name <> ALL(%s)"
 _SESSIONS = (
     "SELECT application_name, left(query, 60) FROM pg_stat_activity WHERE backend_type = 'client backend'"
-    " AND pid <> pg_backend_pid()"
+    " AND pid <> pg_backend_pid() AND usename IS NOT NULL"  # who has not said who it is yet does nothing here
 )
 _TABLES = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 1"
 

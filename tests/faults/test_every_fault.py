@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 import pytest
@@ -14,14 +13,14 @@ from pgreplterm.lab.lab import Lab
 from tests.docker.engines import require_engine
 from tests.faults.conftest import Kind, Reused
 from tests.faults.harness import Observer, assert_equal_to_before, heal_all
+from tests.wal.servers import THOROUGH
 
 LOAD = 200.0
 """Rows a second that are written meanwhile."""
 
 STANDBY, PRIMARY = "pg2", "pg1"
 BOTH_PLACES = {"kill", "freeze", "freeze-postmaster", "disk-full", "slow-disk"}
-THOROUGH = os.environ.get("PGREPLTERM_THOROUGH") == "1"
-OTHERWISE_IN_CONTAINERS = ("process", "link", "network", "disk_full", "slow_disk")
+OTHERWISE_IN_CONTAINERS = ("process", "network", "disk_full")
 """Modules of faults that go another way there; the rest, SQL and files, is tried there with PGREPLTERM_THOROUGH=1."""
 
 KINDS = {"old-primary-resurrected": Kind.FAILED_OVER, "slow-disk": Kind.ON_DISK}

@@ -15,7 +15,7 @@ import pytest
 
 HERE = Path(__file__).parent
 CSRC = HERE.parents[1] / "csrc"
-ROUNDS = int(os.environ.get("PGREPLTERM_FUZZ_ROUNDS", "20000"))
+ROUNDS = int(os.environ.get("PGREPLTERM_FUZZ_ROUNDS", "8000"))
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 KEPT = sorted(HERE.parent.glob("data/wal/*/0*[0-9A-F].zst"))
 

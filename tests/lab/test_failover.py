@@ -39,7 +39,7 @@ def states(lab: Lab) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("backend", "major"),
-    [*((Kind.LOCAL, major) for major in MAJORS), *((Kind.DOCKER, major) for major in EDGES)],
+    [*((Kind.LOCAL, major) for major in MAJORS), (Kind.DOCKER, EDGES[-1])],
     indirect=["backend"],
 )
 def test_a_diverged_primary_is_rewound_and_keeps_its_own_settings(make_lab_on: MakeLab, major: int) -> None:

@@ -88,7 +88,9 @@ def test_an_interrupted_build_removes_itself(lab_root: Path, moment: str, number
 
 def test_down_refuses_a_lab_that_is_being_built(lab_root: Path) -> None:
     child = up_until(lab_root, "busy", "state.json")
+    child.send_signal(signal.SIGSTOP)  # or it may be done before the other has begun
     refused = run(lab_root, "lab", "down", "busy")
+    child.send_signal(signal.SIGCONT)
     child.send_signal(signal.SIGINT)
     child.communicate(timeout=60)
     assert refused.returncode == 2

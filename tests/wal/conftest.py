@@ -1,4 +1,4 @@
-"""Corpora as fixtures: each server runs once a session, and its WAL is removed when the last test on it is done."""
+"""Corpora as fixtures: each server runs once, for all processes of a run, and its WAL is gone afterwards."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from pathlib import Path
 import pytest
 
 from . import corpus as making
+from .corpora import store
 from .corpus import Corpus
-from .servers import EDGES, MAJORS, scratch_folder
+from .servers import EDGES, MAJORS, THOROUGH, scratch_folder
 
-CORPORA = [*((major, 16) for major in MAJORS), *((major, 1) for major in EDGES)]
 SMALL_CORPORA = [(major, 1) for major in EDGES]
+ALL_CORPORA = [(major, segment_mb) for segment_mb in (16, 1) for major in MAJORS]
+CORPORA = ALL_CORPORA if THOROUGH else [*((major, 16) for major in MAJORS if major not in EDGES), *SMALL_CORPORA]
+"""Each major, and each size of segment; both of each major when all are asked for."""
 
 
 def corpus_name(params: tuple[int, int]) -> str:
@@ -28,7 +31,6 @@ def scratch() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session", params=CORPORA, ids=corpus_name)
-def corpus(request: pytest.FixtureRequest, scratch: Path) -> Iterator[Corpus]:
+def corpus(request: pytest.FixtureRequest, scratch: Path) -> Corpus:
     """WAL of a real server, its major and segment size (MB) the parameter."""
-    with scratch_folder() as folder:
-        yield making.make(*request.param, folder / "wal", scratch / "server")
+    return store(*request.param, lambda folder: making.make(*request.param, folder, scratch / "server"))

@@ -1,6 +1,6 @@
 """WAL written by a real server, set aside, together with what that server's own pg_waldump says of it.
 
-Owns: the folder of segments (one per major and segment size, made once a session) and pg_waldump's lines, unparsed.
+Owns: the folder of segments (one per major and segment size) and pg_waldump's lines, unparsed.
 Must not: import pgreplterm; this is the truth the reader is held against.
 """
 
@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -60,9 +61,8 @@ class Corpus:
         into = self.folder.with_name(f"timeline-{timeline}")
         into.mkdir(exist_ok=True)
         for path in self.segments(timeline):
-            link = into / path.name
-            if not link.exists():
-                link.hardlink_to(path)
+            with suppress(FileExistsError):  # another process of the run may be doing the same
+                (into / path.name).hardlink_to(path)
         return into
 
     def waldump(self, timeline: int, *options: str) -> Waldump:

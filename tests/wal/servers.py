@@ -29,7 +29,9 @@ from pgreplterm.lab.server import remove_segment
 
 MAJORS = (15, 16, 17, 18)
 
-EDGES = MAJORS if os.environ.get("PGREPLTERM_THOROUGH") == "1" else (MAJORS[0], MAJORS[-1])
+THOROUGH = os.environ.get("PGREPLTERM_THOROUGH") == "1"
+
+EDGES = MAJORS if THOROUGH else (MAJORS[0], MAJORS[-1])
 """For what no major does differently: the oldest and the newest, unless all are asked for."""
 
 

@@ -6,8 +6,9 @@ A server writes whole pages, so what it has written so far often ends in the mid
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from pgreplterm.wal.lsn import LSN
 from .servers import EDGES, Server, require_bin, throwaway_server
 
 LOOKS = 40
+PATIENCE = 30.0  # seconds
 SMALL = {"max_wal_size": "24MB", "min_wal_size": "8MB", "wal_keep_size": "4MB"}  # so that segments are recycled
 
 
@@ -68,10 +70,13 @@ def test_a_live_pg_wal_is_never_damaged(major: int, scratch: Path) -> None:
 
 def _end_of(folder: Path) -> int:
     """Where the WAL ends now. A segment may be recycled while we read; then the answer is to look again."""
-    for _ in range(20):
-        with suppress(wal.WalError):
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
             reports = list(wal.verify(wal.open_source(folder)))
             break
+        except wal.WalError:
+            assert time.monotonic() < deadline, "every look met a segment that was being recycled"
     damages = [damage.sentence for report in reports for damage in report.damages]
     assert damages == []
     assert not reports[-1].is_finding, reports[-1].sentence

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -10,10 +9,9 @@ import pytest
 from pgreplterm.lab.backend import Kind as Backend
 from tests.docker.engines import require_engine
 from tests.drill.scenarios.playing import FILES, each, play
+from tests.wal.servers import THOROUGH
 
-PATHS = (
-    FILES if os.environ.get("PGREPLTERM_THOROUGH") == "1" else [path for path in FILES if path.name[:2] in ("08", "10")]
-)
+PATHS = FILES if THOROUGH else [path for path in FILES if path.name[:2] in ("08", "10")]
 
 
 @each(PATHS)
