@@ -120,6 +120,25 @@ async def test_nothing_of_an_errand_is_left(promoted: Cluster) -> None:
         promoted["s1"].wait_for(f"count(*) = 0 from pg_stat_activity where application_name = '{APPLICATION_NAME}'")
 
 
+async def test_a_beginning_that_is_not_there_yet_is_looked_for_again(promoted: Cluster) -> None:
+    """A standby is on the new timeline a moment before it has the WAL with which that began."""
+    file = next(promoted["s2"].wal.glob("00000002" + "[0-9A-F]" * 16))
+    away = file.with_name("away")
+    file.rename(away)
+    try:
+        async with watch(promoted, "reader") as sampler:
+            seen = await until(sampler, lambda now: sample(now, "s2").evidence.hidden)
+            assert (sample(seen, "s2").evidence.beginnings, file.name in str(sample(seen, "s2").evidence.hidden)) == (
+                (), True,
+            )  # fmt: skip
+            away.rename(file)
+            seen = await until(sampler, lambda now: not sample(now, "s2").evidence.hidden)
+            assert sample(seen, "s2").evidence.beginnings == sample(seen, "s1").evidence.beginnings != ()
+    finally:
+        if away.exists():
+            away.rename(file)
+
+
 async def test_a_restart_has_everything_read_again(promoted: Cluster) -> None:
     """A node that was rebuilt meanwhile may have another history under the same number."""
     node = promoted["s2"]

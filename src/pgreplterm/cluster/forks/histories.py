@@ -1,7 +1,8 @@
 """What sampling leaves out and a lineage needs: histories hidden from SQL, beginnings, and grounds for a rewind.
 
-Owns: when each is read (once, and again only after a restart or a failure), and filling it into observations. One
-errand a node at a time, on a connection of its own: a tick never waits for it. Must not: judge.
+Owns: when each is read (once, and again only after a restart, a failure, or where something was hidden), and filling
+it into observations. One errand a node at a time, on a connection of its own: a tick never waits for it. Must not:
+judge.
 
 What was read is kept by server start, because a node that was rebuilt may have another history under the same number:
 two standbys promoted independently both write 00000002.history.
@@ -26,6 +27,7 @@ from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.timeline import TimelineHistory
 
 WITHIN = 20.0  # seconds for one errand, which may read 64 MB of WAL
+FIRST_LOOK_AGAIN = 0.5  # seconds: a standby that streams a new timeline does not have its beginning at once
 FIRST_RETRY, LAST_RETRY = 5.0, 60.0  # seconds after a failure; a privilege that lacks is asked for again at the slower
 GROUNDS_LAST = 60.0  # seconds until they are read again: a checkpoint may remove the WAL that a rewind needs
 HISTORY_PRIVILEGE = "EXECUTE on function pg_read_binary_file, or REPLICATION and its line in pg_hba.conf"
@@ -50,7 +52,9 @@ class Wants:
 
 @dataclass(slots=True)
 class _Kept:
-    """Of one start of one server. refused are histories that could not be had; tries counts failures in a row."""
+    """Of one start of one server. refused are histories that could not be had; tries counts failures in a row, looks
+    the times in a row that a beginning was hidden.
+    """
 
     server: tuple[int, float]
     histories: dict[int, TimelineHistory] = field(default_factory=dict)
@@ -63,10 +67,23 @@ class _Kept:
     task: asyncio.Task[None] | None = None
     retry_at: float = 0.0
     tries: int = 0
+    look_again_at: float = 0.0
+    looks: int = 0
 
     @property
     def is_busy(self) -> bool:
         return self.task is not None and not self.task.done()
+
+    def keep_beginnings(self, timeline: int, found: LineageEvidence, now: float) -> None:
+        """What is hidden is looked for again, slower each time: it may be on its way, or a privilege may be granted."""
+        self.beginnings[timeline] = found
+        self.looks = 0 if found.hidden is None else self.looks + 1
+        self.look_again_at = now + _pause(FIRST_LOOK_AGAIN, self.looks)
+
+    def lacks_beginnings(self, timeline: int, now: float) -> bool:
+        """They were never read, or something was hidden and it is time to look again."""
+        found = self.beginnings.get(timeline)
+        return found is None or (found.hidden is not None and now >= self.look_again_at)
 
 
 class HistoryReader:
@@ -155,7 +172,7 @@ def _wants(kept: _Kept, sample: NodeSample, fork: LSN | None, now: float) -> Wan
     if timeline is None or timeline == 1:
         return Wants(fork=fork)
     unread = sample.history is None and timeline not in kept.histories
-    line = sample.history if timeline not in kept.beginnings else None
+    line = sample.history if kept.lacks_beginnings(timeline, now) else None
     return Wants(timeline if unread else None, line, fork)
 
 
@@ -170,7 +187,7 @@ async def _go(kept: _Kept, target: Target, sample: NodeSample, wants: Wants) -> 
             async with Errand(target, deadline) as errand:
                 if wants.line is not None:
                     found = await read_beginnings(errand, wants.line, sample.wal_segment_size)
-                    kept.beginnings[wants.line.timeline] = found
+                    kept.keep_beginnings(wants.line.timeline, found, loop.time())
                 if wants.fork is not None:
                     before = kept.grounds if kept.grounds and kept.grounds.fork_lsn == wants.fork else None
                     known = None if before is None else before.common_checkpoint
@@ -180,9 +197,14 @@ async def _go(kept: _Kept, target: Target, sample: NodeSample, wants: Wants) -> 
                     kept.oldest_wal, kept.oldest_at = await read_oldest(errand, sample), loop.time()
     except (psycopg.Error, OSError, TimeoutError, ValueError):
         kept.tries += 1
-        kept.retry_at = loop.time() + min(FIRST_RETRY * 2 ** (kept.tries - 1), LAST_RETRY)
+        kept.retry_at = loop.time() + _pause(FIRST_RETRY, kept.tries)
     else:
         kept.tries = 0
+
+
+def _pause(first: float, times: int) -> float:
+    """Twice as long each time."""
+    return min(first * 2.0 ** min(times - 1, 16), LAST_RETRY)
 
 
 async def _fetch_history(kept: _Kept, target: Target, sample: NodeSample, timeline: int, deadline: float) -> None:
