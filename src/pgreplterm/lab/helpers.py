@@ -26,7 +26,7 @@ from pgreplterm.lab.process import ProcessId
 from pgreplterm.lab.site import Site
 from pgreplterm.lab.state import HelperRecord, NodeRecord
 
-FIRST_SUCCESS_TIMEOUT = 15.0
+FIRST_SUCCESS_TIMEOUT = 30.0
 STOP_TIMEOUT = 10.0
 MOST_PROBERS = 20
 KEPT_PROBERS = 100
