@@ -30,7 +30,9 @@ def end() -> None:
 
 
 def store(major: int, segment_mb: int, make: Callable[[Path], Corpus]) -> Corpus:
-    """That corpus; make is called with the folder for its WAL unless some process has made it, or is about to."""
+    """That corpus, a copy of this process's own; make is called with the folder for its WAL unless some process has
+    made it, or is about to.
+    """
     home = Path(os.environ[_RUN]) / f"{major}-{segment_mb}MB"
     home.mkdir(exist_ok=True)
     made = home / "made"
@@ -40,4 +42,7 @@ def store(major: int, segment_mb: int, make: Callable[[Path], Corpus]) -> Corpus
             shutil.rmtree(home / "wal", ignore_errors=True)  # of one who did not finish
             make(home / "wal")
             made.touch()
-    return Corpus(major, segment_mb * MB, home / "wal")
+    own = home / str(os.getpid()) / "wal"
+    if not own.exists():
+        shutil.copytree(home / "wal", own)
+    return Corpus(major, segment_mb * MB, own)

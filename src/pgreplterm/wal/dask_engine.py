@@ -154,6 +154,8 @@ class Dask:
             try:
                 found: Found = future.result(timeout=min(left, 1))
             except TimeoutError:
+                if future.status == "finished":
+                    continue  # in the instant after it was given up
                 if future.status != "pending":
                     raise
                 left = _PATIENCE_SECONDS if self._threads() else left - 1
