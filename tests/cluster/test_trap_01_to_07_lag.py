@@ -1,4 +1,4 @@
-"""Traps 1 to 7: where a standby is, and how far behind, on servers of every major at hand."""
+"""Traps 1 to 7: where a standby is, and how far behind, on real servers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pgreplterm.cluster.sampling.sampler import Sampler
 from pgreplterm.cluster.verdict import Severity, verdict
 from pgreplterm.wal.lsn import LSN
 from pgreplterm.wal.segment import segment_name
-from tests.wal.servers import MAJORS
+from tests.wal.servers import EDGES
 
 from . import naive
 from .naive import refutes
@@ -23,7 +23,7 @@ from .replicas import Cluster, Node, cluster
 from .watching import gaps, states, until, watch
 
 
-@pytest.fixture(scope="module", params=MAJORS, ids=lambda major: f"pg{major}")
+@pytest.fixture(scope="module", params=EDGES, ids=lambda major: f"pg{major}")
 def pair(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A primary and a standby that reports every second; each test leaves them streaming."""
     with cluster(request.param, {"pg1": None, "s1": "pg1"}) as made:

@@ -8,7 +8,7 @@ import pytest
 
 from pgreplterm.cluster.model import ClusterSnapshot, NodeState, Role
 from pgreplterm.cluster.verdict import Severity, verdict
-from tests.wal.servers import MAJORS
+from tests.wal.servers import EDGES
 
 from . import naive
 from .naive import refutes
@@ -16,7 +16,7 @@ from .replicas import Cluster, cluster
 from .watching import states, until, watch
 
 
-@pytest.fixture(scope="module", params=MAJORS, ids=lambda major: f"pg{major}")
+@pytest.fixture(scope="module", params=EDGES, ids=lambda major: f"pg{major}")
 def forked(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """s1 was promoted while pg1 went on; s2 follows s1. The checkpoint after the promotion takes its time."""
     with cluster(request.param, {"pg1": None, "s1": "pg1", "s2": "pg1"}) as made:

@@ -11,7 +11,7 @@ from psycopg import sql
 
 from pgreplterm.cluster.model import ClusterSnapshot, Sender
 from pgreplterm.cluster.synchronous import Method, SyncRule, SyncRuleError, parse_synchronous_standby_names
-from tests.wal.servers import MAJORS
+from tests.wal.servers import EDGES
 
 from . import naive
 from .naive import refutes
@@ -29,7 +29,7 @@ REFUSED = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=MAJORS, ids=lambda major: f"pg{major}")
+@pytest.fixture(scope="module", params=EDGES, ids=lambda major: f"pg{major}")
 def three(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A primary with two standbys, s1 and s2."""
     with cluster(request.param, {"pg1": None, "s1": "pg1", "s2": "pg1"}) as made:

@@ -9,7 +9,7 @@ import pytest
 
 from pgreplterm.cluster.activity import Activity
 from pgreplterm.cluster.model import ClusterSnapshot, NodeSample
-from tests.wal.servers import MAJORS
+from tests.wal.servers import EDGES
 
 from . import naive
 from .naive import refutes
@@ -17,7 +17,7 @@ from .replicas import Cluster, cluster
 from .watching import gaps, until, watch
 
 
-@pytest.fixture(scope="module", params=MAJORS, ids=lambda major: f"pg{major}")
+@pytest.fixture(scope="module", params=EDGES, ids=lambda major: f"pg{major}")
 def archiving(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """Both nodes have archive_mode = on; the command fails until a test heals it."""
     with cluster(request.param, {"pg1": None, "s1": "pg1"}) as made:

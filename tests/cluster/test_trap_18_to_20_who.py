@@ -13,7 +13,7 @@ import pytest
 
 from pgreplterm.cluster.model import ClusterSnapshot, LinkKind, NodeState
 from pgreplterm.lab.binaries import environment
-from tests.wal.servers import MAJORS
+from tests.wal.servers import EDGES
 
 from . import naive, replicas
 from .naive import refutes
@@ -40,7 +40,7 @@ int gettimeofday(struct timeval *restrict now, void *restrict zone)
 """
 
 
-@pytest.fixture(scope="module", params=MAJORS, ids=lambda major: f"pg{major}")
+@pytest.fixture(scope="module", params=EDGES, ids=lambda major: f"pg{major}")
 def chain(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A primary that also decodes, a standby, and a cascade below it."""
     with cluster(request.param, {"pg1": None, "s1": "pg1", "leaf": "s1"}) as made:
