@@ -60,7 +60,7 @@ def read_toml(path: Path, what: str) -> TomlText:
         with path.open("rb") as file:
             content = file.read(LARGEST + 1)
     except OSError as error:
-        raise TomlError(f"the {what} {path} cannot be read: {error.strerror}") from error
+        raise TomlError(f"the {what} {path} cannot be read: {error.strerror}") from None
     if len(content) > LARGEST:
         raise TomlError(f"{path}: expected a {what} of at most {LARGEST} bytes, found more")
     try:

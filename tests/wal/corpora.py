@@ -30,8 +30,9 @@ def end() -> None:
 
 
 def store(major: int, segment_mb: int, make: Callable[[Path], Corpus]) -> Corpus:
-    """That corpus, a copy of this process's own; make is called with the folder for its WAL unless some process has
-    made it, or is about to.
+    """That corpus, which all processes share: a test that damages WAL damages a copy (``Corpus.copied``).
+
+    make is called with the folder for its WAL unless some process has made it, or is about to.
     """
     home = Path(os.environ[_RUN]) / f"{major}-{segment_mb}MB"
     home.mkdir(exist_ok=True)
@@ -42,7 +43,4 @@ def store(major: int, segment_mb: int, make: Callable[[Path], Corpus]) -> Corpus
             shutil.rmtree(home / "wal", ignore_errors=True)  # of one who did not finish
             make(home / "wal")
             made.touch()
-    own = home / str(os.getpid()) / "wal"
-    if not own.exists():
-        shutil.copytree(home / "wal", own)
-    return Corpus(major, segment_mb * MB, own)
+    return Corpus(major, segment_mb * MB, home / "wal")

@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -64,6 +64,11 @@ class Corpus:
             with suppress(FileExistsError):  # another process of the run may be doing the same
                 (into / path.name).hardlink_to(path)
         return into
+
+    def copied(self, into: Path) -> Corpus:
+        """The same as files of its own, for a test that damages them: all processes of a run share a corpus."""
+        shutil.copytree(self.folder, into)
+        return replace(self, folder=into)
 
     def waldump(self, timeline: int, *options: str) -> Waldump:
         """pg_waldump's word on everything it can read of that timeline."""

@@ -20,6 +20,7 @@ from pgreplterm.wal.verification import verify_run
 from .builder import LONG_HEADER, SHORT_HEADER
 from .conftest import SMALL_CORPORA, corpus_name
 from .corpus import MB, Corpus, lsn_of
+from .servers import scratch_folder
 
 SEED = 20231130
 FLIPS_PER_MAJOR = 250  # four majors: a thousand
@@ -92,7 +93,14 @@ def _flip(path: Path, offset: int, bit: int) -> None:
         segment.write(bytes([byte ^ 1 << bit]))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def corpus(corpus: Corpus) -> Iterator[Corpus]:
+    """Files of this module's own."""
+    with scratch_folder() as folder:
+        yield corpus.copied(folder / "wal")
+
+
+@pytest.fixture(scope="module")
 def stream(corpus: Corpus) -> Stream:
     """Timeline 1, up to the shutdown checkpoint it was left at."""
     found = [_PLACE.search(line) for line in corpus.waldump(1).lines]

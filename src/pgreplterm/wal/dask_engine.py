@@ -154,9 +154,7 @@ class Dask:
             try:
                 found: Found = future.result(timeout=min(left, 1))
             except TimeoutError:
-                if future.status == "finished":
-                    continue  # in the instant after it was given up
-                if future.status != "pending":
+                if future.status not in ("pending", "finished"):  # it can be finished in the instant after the timeout
                     raise
                 left = _PATIENCE_SECONDS if self._threads() else left - 1
                 if left <= 0 or self._client.status != "running":

@@ -127,9 +127,10 @@ class _Conflict:
                 last=f"SELECT pg_sleep({2 * A_DAY:.0f}) FROM {table} LIMIT 1",
             ),
         )
+        # Asleep it has its snapshot; another statement of its session may be active, with a snapshot that soon goes.
         running = (
             "SELECT EXISTS (SELECT FROM pg_stat_activity"
-            " WHERE application_name = %s AND state = 'active' AND backend_xmin IS NOT NULL)"
+            " WHERE application_name = %s AND wait_event = 'PgSleep' AND backend_xmin IS NOT NULL)"
         )
         _await_there(lab, node, running, holding.application_name(undo["token"]), f"the query on {node} does not run")
         self._collide(lab, primary, table)
