@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from pgreplterm.errors import ExitCode
+from tests.wal.servers import THOROUGH
 
 COMMAND = [sys.executable, "-m", "pgreplterm", "demo"]
 DEADLINE = 120
@@ -61,12 +62,14 @@ def test_headless_json(home: dict[str, str], tmp_path: Path) -> None:
     assert [json.loads(path.read_text())["figures"]["fork_lsn"]["value"] for path in saved] == [figures["fork_lsn"]]
 
 
-def test_headless_text_is_what_runs_without_a_terminal(home: dict[str, str]) -> None:
+def test_headless_text_and_a_home_that_cannot_be_written(home: dict[str, str]) -> None:
+    nowhere = {**home, "XDG_STATE_HOME": "/proc/nowhere"}
     done = subprocess.run(
         [*COMMAND, "--seconds", "0", "--cascade", "0", "--standbys", "1"],
-        env=home, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE, check=False,
+        env=nowhere, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE, check=False,
     )  # fmt: skip
     assert done.returncode == ExitCode.OK, done.stderr
+    assert "will not outlive the lab" in done.stderr
     assert re.search(r"Timeline before +1 ", done.stdout)
     assert re.search(r"Timeline after +2 ", done.stdout)
     assert re.search(r"Fork LSN +[0-9A-F]+/[0-9A-F]{8}", done.stdout)
@@ -76,19 +79,13 @@ def test_headless_text_is_what_runs_without_a_terminal(home: dict[str, str]) -> 
     assert "streaming" in done.stderr
 
 
-def test_a_home_that_cannot_be_written_costs_only_the_saved_report(home: dict[str, str]) -> None:
-    nowhere = {**home, "XDG_STATE_HOME": "/proc/nowhere"}
-    done = subprocess.run(
-        [*COMMAND, "--json", "--seconds", "0", "--cascade", "0", "--standbys", "1"],
-        env=nowhere, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE, check=False,
-    )  # fmt: skip
-    assert done.returncode == ExitCode.OK, done.stderr
-    assert "will not outlive the lab" in done.stderr
-    assert json.loads(done.stdout)["drill"]["figures"]["timeline_after"]["value"] == 2
+MOMENTS = ("initdb", "starting pg2", "load:", "kill primary ...", "rejoin ...")
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+BOTH = [(moment, number) for moment in MOMENTS for number in SIGNALS]
+ENDS = BOTH if THOROUGH else [(moment, SIGNALS[place % 2]) for place, moment in enumerate(MOMENTS)]
 
 
-@pytest.mark.parametrize("moment", ["initdb", "starting pg2", "load:", "kill primary ...", "rejoin ..."])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize(("moment", "number"), ENDS, ids=str)
 def test_interrupted_at_any_moment(home: dict[str, str], moment: str, number: signal.Signals) -> None:
     demo = subprocess.Popen(
         [*COMMAND, "--no-tui", "--seconds", "0.2", "--cascade", "0"],

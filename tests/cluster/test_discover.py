@@ -127,7 +127,7 @@ class TestDownwards:
             try:
                 async with Sampler(targets([sited.dsn("s1")]), discover=True) as sampler:
                     assert found(await sampler.sample_once()) == {"s1": False}
-                assert stranger.sql("select count(*) from pg_stat_activity where application_name = 'pgreplterm'") == 0
+                stranger.wait_for("count(*) = 0 from pg_stat_activity where application_name = 'pgreplterm'")
             finally:
                 sited.heal("s1")
 

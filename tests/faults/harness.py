@@ -76,6 +76,7 @@ def prepare(lab: Lab) -> None:
     lab.start(name)
     with _connect(lab, name) as link:
         link.execute(f"CREATE TABLE {WITNESS} AS SELECT n AS id, md5(n::text) AS word FROM generate_series(1, 2000) n")
+    _await(lambda: _all_caught_up(lab), "every standby to replay everything")
 
 
 def primary(lab: Lab) -> str:

@@ -55,7 +55,7 @@ def cut_at(path: Path, length: int, as_path: Path) -> Path:
 
 
 def test_random_snapshots_come_back_equal(tmp_path: Path) -> None:
-    written = [snapshot(seed) for seed in range(400)]
+    written = [snapshot(seed) for seed in range(200)]
     path = record(tmp_path / "r", written)
     assert replayed(path) == written
     assert replayed(path, by_scan=True) == written
@@ -69,7 +69,7 @@ def test_types_survive_and_not_only_equality(tmp_path: Path) -> None:
 
 
 def test_a_delta_leads_from_any_snapshot_to_any_other() -> None:
-    for seed in range(200):
+    for seed in range(100):
         before, after = snapshot(seed), snapshot(seed + 1)
         change = json.loads(json.dumps(delta(before, after)))
         reached = apply(json.loads(json.dumps(plain(before))), change)

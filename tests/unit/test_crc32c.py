@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from pgreplterm._walscan import ffi, lib
+from tests.wal.servers import THOROUGH
 
 HERE = Path(__file__).parent
 CSRC = HERE.parents[1] / "csrc"
@@ -186,7 +187,7 @@ def test_everything_short_on_arm(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("processor", "kernels"),
-    [("core2duo", {"table"}), ("Westmere", {"table", "sse42", "clmul"})],
+    [("core2duo", {"table"}), *([("Westmere", {"table", "sse42", "clmul"})] if THOROUGH else [])],
 )
 def test_older_processors(tmp_path: Path, processor: str, kernels: set[str]) -> None:
     """They are offered what they can run, and nothing else."""

@@ -16,6 +16,8 @@ SMALL_CORPORA = [(major, 1) for major in EDGES]
 ALL_CORPORA = [(major, segment_mb) for segment_mb in (16, 1) for major in MAJORS]
 CORPORA = ALL_CORPORA if THOROUGH else [*((major, 16) for major in MAJORS if major not in EDGES), *SMALL_CORPORA]
 """Each major, and each size of segment; both of each major when all are asked for."""
+EACH_SIZE = ALL_CORPORA if THOROUGH else [(MAJORS[0], 1), (MAJORS[-2], 16)]
+"""Each size of segment once, for what is the same code whatever the major."""
 
 
 def corpus_name(params: tuple[int, int]) -> str:

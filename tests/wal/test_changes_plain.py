@@ -13,6 +13,7 @@ from pgreplterm.wal.follow import follow
 
 from .builder import Block, Record, Wal
 from .changed import Relation, Rows, rows_of, slowly
+from .conftest import EACH_SIZE, corpus_name
 from .corpus import Corpus
 
 KEPT = sorted((Path(__file__).parents[1] / "data" / "wal").glob("*/0*[0-9A-F].zst"))
@@ -61,6 +62,7 @@ def test_majors_that_cannot_run_here(kept: Path) -> None:
     assert (part.relations, part.bytes, part.unfinished) == (found.relations, found.bytes, found.unfinished)
 
 
+@pytest.mark.parametrize("corpus", EACH_SIZE, ids=corpus_name, indirect=True)
 def test_a_server_that_does_a_bit_of_everything(corpus: Corpus) -> None:
     source = follow(open_source(corpus.folder))
     found = changes(source, source.segments[0].start, limit=ALL)

@@ -18,6 +18,7 @@ from pgreplterm.wal.rmgr import FORK_NAMES, record_name
 from pgreplterm.wal.stat import Totaliser, record_table
 from pgreplterm.wal.stores.local import LocalFolder
 
+from .conftest import EACH_SIZE, corpus_name
 from .corpus import Corpus, waldump
 from .servers import require_bin
 from .truth import assert_same_lines
@@ -40,6 +41,7 @@ def same(corpus: Corpus, index: RecordIndex, choice: Choice, theirs: list[str]) 
     assert len(chosen) < len(index)
 
 
+@pytest.mark.parametrize("corpus", EACH_SIZE, ids=corpus_name, indirect=True)
 def test_pg_waldumps_conditions(corpus: Corpus) -> None:
     index = scanned(corpus)
     with_fork = next(
@@ -57,6 +59,7 @@ def test_pg_waldumps_conditions(corpus: Corpus) -> None:
     agree(corpus, index, choice_of(images_only=True, rmgrs=["Heap"]), "-w", "-r", "Heap")
 
 
+@pytest.mark.parametrize("corpus", EACH_SIZE, ids=corpus_name, indirect=True)
 def test_a_range_of_lsns(corpus: Corpus) -> None:
     index = scanned(corpus)
     start, end = (str(wal.LSN(index[len(index) * part // 3].lsn)) for part in (1, 2))
@@ -93,6 +96,7 @@ def _ranges(source: wal.WalSource, index: RecordIndex, seed: int) -> Iterator[tu
 _SKIPPED = re.compile(rb"first record is after .*\n")
 
 
+@pytest.mark.parametrize("corpus", EACH_SIZE, ids=corpus_name, indirect=True)
 def test_any_range_is_pg_waldumps_and_opens_nothing_else(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
     source, index = wal.open_source(corpus.only(1)), scanned(corpus)
     agreed, program = 0, require_bin(corpus.major) / "pg_waldump"

@@ -17,6 +17,7 @@ from pgreplterm.wal.tally import Counting
 from pgreplterm.wal.verification import count
 
 from .builder import Block, Record, Wal
+from .conftest import EACH_SIZE, corpus_name
 from .corpus import Corpus
 
 _LINE = re.compile(r"rmgr: (\S+) +len \(rec/tot\): +(\d+)/ *(\d+), tx: +(\d+), .*?desc: (\S+)")
@@ -63,6 +64,7 @@ def _database(line: str) -> str:
     return match[1] if match else "None"
 
 
+@pytest.mark.parametrize("corpus", EACH_SIZE, ids=corpus_name, indirect=True)
 def test_by_transaction(corpus: Corpus) -> None:
     lines = corpus.waldump(1).lines
     theirs = sums([(re.search(r"tx: +(\d+)", line)[1], line) for line in lines])  # type: ignore[index]
@@ -70,6 +72,7 @@ def test_by_transaction(corpus: Corpus) -> None:
     assert len(theirs) > 100
 
 
+@pytest.mark.parametrize("corpus", EACH_SIZE, ids=corpus_name, indirect=True)
 def test_by_database(corpus: Corpus) -> None:
     lines = corpus.waldump(1).lines
     keyed = [(_database(line), line) for line in lines]
@@ -79,6 +82,7 @@ def test_by_database(corpus: Corpus) -> None:
 
 
 @pytest.mark.usefixtures("in_utc")
+@pytest.mark.parametrize("corpus", EACH_SIZE, ids=corpus_name, indirect=True)
 def test_by_minute(corpus: Corpus) -> None:
     keyed, minute = [], "None"
     for line in corpus.waldump(1).lines:

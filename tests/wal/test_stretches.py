@@ -19,7 +19,7 @@ from pgreplterm.wal.stretches import Found, Stretch, Threads, cut, walk_stretch
 from pgreplterm.wal.tally import KINDS, Counting
 from pgreplterm.wal.verification import count, verify_run
 
-from .conftest import SMALL_CORPORA, corpus_name
+from .conftest import EACH_SIZE, SMALL_CORPORA, corpus_name
 from .corpus import MB, Corpus
 from .ends import PAGE
 from .stretches import assert_same, segments_of_switches
@@ -32,6 +32,7 @@ DATA = Path(__file__).parent.parent / "data" / "wal"
 # ---- WAL of real servers ----
 
 
+@pytest.mark.parametrize("corpus", EACH_SIZE, ids=corpus_name, indirect=True)
 @pytest.mark.parametrize(("jobs", "length"), [(2, 16 * MB), (3, MB), (2, 64 * 1024)], ids=["16MB", "1MB", "64kB"])
 def test_a_servers_wal(corpus: Corpus, jobs: int, length: int) -> None:
     source = open_source(corpus.folder)
