@@ -76,7 +76,7 @@ def prepare(lab: Lab) -> None:
     lab.start(name)
     with _connect(lab, name) as link:
         link.execute(f"CREATE TABLE {WITNESS} AS SELECT n AS id, md5(n::text) AS word FROM generate_series(1, 2000) n")
-    _await(lambda: _all_caught_up(lab), "every standby to replay everything")
+    _await(lambda: all_caught_up(lab), "every standby to replay everything")
 
 
 def primary(lab: Lab) -> str:
@@ -87,7 +87,7 @@ def primary(lab: Lab) -> str:
 
 def standing(lab: Lab) -> Standing:
     """What the lab is now, once every standby has replayed everything; nothing may be writing."""
-    _await(lambda: _all_caught_up(lab), "every standby to replay everything")
+    _await(lambda: all_caught_up(lab), "every standby to replay everything")
     return Standing(
         {name: _node(lab, name) for name in _running(lab)},
         frozenset(edge.name for edge in lab.edges),
@@ -194,7 +194,8 @@ def _table(link: psycopg.Connection[Any], name: str) -> Table:
     return Table(row[0], row[1])
 
 
-def _all_caught_up(lab: Lab) -> bool:
+def all_caught_up(lab: Lab) -> bool:
+    """Whether every standby that runs streams, and has replayed what its primary had written just before."""
     try:
         with _connect(lab, primary(lab)) as link:
             end = _value(link, "SELECT pg_current_wal_lsn()::text")
