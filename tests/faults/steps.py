@@ -35,6 +35,7 @@ _EFFECTS: tuple[tuple[Any, str], ...] = (
 _KEPT = {"data", "pg_hba.conf", "pg_ident.conf", "postgresql.conf", "postgresql.log", "postmaster.lock"}
 
 STEP = 1 if THOROUGH else 2
+"""Every end is tried, or every second one: the injection's even numbers, the heal's odd ones."""
 
 
 class Killed(BaseException):

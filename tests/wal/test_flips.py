@@ -23,7 +23,7 @@ from .corpus import MB, Corpus, lsn_of
 from .servers import scratch_folder
 
 SEED = 20231130
-FLIPS_PER_MAJOR = 250  # four majors: a thousand
+FLIPS_PER_MAJOR = 250
 PAGE = 8192
 
 _PLACE = re.compile(r"len \(rec/tot\): +\d+/ *(\d+), tx: +\d+, lsn: ([0-9A-F/]+),")
